@@ -1,0 +1,1 @@
+"""The demo: a simulated shop, and the view and summary of a run over its year."""

@@ -1,0 +1,1 @@
+"""Population k-means: pure numerics, without I/O and without a clock."""

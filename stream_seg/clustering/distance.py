@@ -1,0 +1,160 @@
+"""The one place in which a distance and its centre are defined.
+
+A row lies on the lattice (int32[d]). Distances are taken in **scaled space**: the value of feature j there
+is `(x[j] * step[j] - offset[j]) * factor[j]`, with `step` of the lattice, `offset` and `scale` of a model
+version and `factor = weight / scale`. Centres (float64[k, d]) are given in scaled space too. Rescaling
+therefore costs nothing and loses nothing: rows and sums know no scale.
+
+Kernels compare by a number that orders like the distance and is cheaper: the square of the Euclidean
+distance. Every kernel adds up the same terms in the same order, so they agree to the last bit. Those ending
+in `_scaled` take a row that `scale_row` has scaled, which a caller with many rows does once per row into one
+buffer.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stream_seg.compiled import kernel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "assign_rows",
+    "choose_cluster",
+    "nearest_scaled",
+    "nearest_two",
+    "nearest_two_scaled",
+    "scale_row",
+    "scaled_rows",
+    "squared_distance",
+]
+
+
+@kernel
+def scale_row(
+    x: NDArray[np.int32],
+    step: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    factor: NDArray[np.float64],
+    z: NDArray[np.float64],
+) -> None:
+    """Fill `z` (float64[d]) with the lattice row `x` (int32[d]) in scaled space."""
+    for j in range(x.shape[0]):
+        z[j] = (x[j] * step[j] - offset[j]) * factor[j]
+
+
+@kernel
+def squared_distance(z: NDArray[np.float64], centre: NDArray[np.float64]) -> float:
+    """Return the squared Euclidean distance of two float64[d] in scaled space."""
+    d2 = 0.0
+    for j in range(z.shape[0]):
+        delta = z[j] - centre[j]
+        d2 += delta * delta
+    return d2
+
+
+@kernel
+def nearest_scaled(z: NDArray[np.float64], centres: NDArray[np.float64]) -> tuple[int, float]:
+    """Return index and squared distance of the nearest of `centres` (float64[k, d]).
+
+    Of equally near centres it is the lowest index.
+    """
+    best, d2_best = 0, math.inf
+    for c in range(centres.shape[0]):
+        d2 = squared_distance(z, centres[c])
+        if d2 < d2_best:
+            best, d2_best = c, d2
+    return best, d2_best
+
+
+@kernel
+def nearest_two_scaled(z: NDArray[np.float64], centres: NDArray[np.float64]) -> tuple[int, int, float, float]:
+    """Do what `nearest_two` does, for a row (float64[d]) in scaled space."""
+    best, second = 0, -1
+    d2_best, d2_second = math.inf, math.inf
+    for c in range(centres.shape[0]):
+        d2 = squared_distance(z, centres[c])
+        if d2 < d2_best:
+            if c > 0:
+                second, d2_second = best, d2_best
+            best, d2_best = c, d2
+        elif d2 < d2_second:
+            second, d2_second = c, d2
+    return best, second, d2_best, d2_second
+
+
+@kernel
+def nearest_two(
+    x: NDArray[np.int32],
+    step: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    factor: NDArray[np.float64],
+    centres: NDArray[np.float64],
+) -> tuple[int, int, float, float]:
+    """Find the nearest and the second nearest of `centres` (float64[k, d], scaled space) to `x` (int32[d]).
+
+    Returns:
+        `(best, second, d2_best, d2_second)`: indices and squared Euclidean distances. Of equally near centres
+        the lower index is the nearer. With one centre `second` is -1 and `d2_second` infinite.
+
+    """
+    z = np.empty(x.shape[0])
+    scale_row(x, step, offset, factor, z)
+    return nearest_two_scaled(z, centres)
+
+
+@kernel
+def choose_cluster(
+    z: NDArray[np.float64], centres: NDArray[np.float64], current: int, hysteresis: float
+) -> int:
+    """Return the cluster of a scaled row (float64[d]) that is in `current`: the nearest, after hysteresis.
+
+    It leaves `current` only if the nearest centre is nearer by the share `hysteresis` of the distance.
+    A row that is in no cluster (`current` below 0) gets no such credit.
+    """
+    best, d2_best = nearest_scaled(z, centres)
+    if current < 0 or best == current:
+        return best
+    keep = 1.0 - hysteresis
+    return best if d2_best < keep * keep * squared_distance(z, centres[current]) else current
+
+
+@kernel
+def assign_rows(  # noqa: PLR0913, PLR0917 - a kernel fills the arrays that it is given
+    rows: NDArray[np.int32],
+    step: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    factor: NDArray[np.float64],
+    centres: NDArray[np.float64],
+    hysteresis: float,
+    labels: NDArray[np.int32],
+) -> int:
+    """Re-evaluate every row (int32[n, d]); return how many changed their cluster.
+
+    `labels` (int32[n]) holds the current clusters, below 0 for none, and is filled with the new ones.
+    """
+    changed = 0
+    z = np.empty(rows.shape[1])
+    for i in range(rows.shape[0]):
+        scale_row(rows[i], step, offset, factor, z)
+        chosen = choose_cluster(z, centres, labels[i], hysteresis)
+        if chosen != labels[i]:
+            labels[i] = chosen
+            changed += 1
+    return changed
+
+
+def scaled_rows(
+    rows: NDArray[np.int32],
+    step: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    factor: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return lattice rows (int32[n, d]) in scaled space, float64[n, d], to the same bits as `scale_row`."""
+    scaled: NDArray[np.float64] = (rows * step - offset) * factor
+    return scaled

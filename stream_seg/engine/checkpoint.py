@@ -1,0 +1,176 @@
+"""What a step leaves to be stored: position, numbers, rows and public fields of one partition, together.
+
+A row is one blob, guarded by a CRC-32: a damaged one is found when it is read. Sums, points and places are not stored; they are
+derived from rows and numbers (``State.settle``).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_seg.engine.outcome import Outcome
+from stream_seg.engine.records import describe
+from stream_seg.engine.state import Numbers, Position, State
+from stream_seg.engine.version import ModelVersion
+from stream_seg.errors import StateError
+from stream_seg.features.spec import AGGREGATES, FeatureSet
+
+_CRC = 4
+_DISTINCT = AGGREGATES.index("distinct")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """One changed customer: its row number, its blob, its id, and its public hash as field, value, field, value, …"""
+
+    row: int
+    blob: bytes
+    customer: str
+    fields: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The changes of one batch of one partition, all or nothing.
+
+    ``start`` is the position the store must be at, ``numbers`` (with the end position) what it is to hold afterwards; ``rows``
+    changed; ``freed`` row numbers that are empty now; ``gone`` customers whose public keys go; ``sizes`` change of members per
+    segment id, without zeros.
+    """
+
+    partition: int
+    start: Position
+    numbers: Numbers
+    rows: list[StoredRow]
+    freed: list[int]
+    gone: list[str]
+    sizes: dict[int, int]
+
+    @property
+    def end(self) -> Position:
+        """The position after the batch."""
+        return self.numbers.position
+
+
+def checkpoint(state: State, outcome: Outcome, sizes_before: dict[int, int]) -> Checkpoint:
+    """Make the checkpoint of the step that ``state`` has just made; ``sizes_before`` are the segment sizes before it."""
+    rows = state.rows
+    written = outcome.written if state.version is not None else np.zeros(0, dtype=np.int64)
+    fields = describe(state, written) if len(written) else None
+    blobs = encode_rows(state, written)
+    after = state.numbers.sizes
+    change = {s: after.get(s, 0) - sizes_before.get(s, 0) for s in sorted({*after, *sizes_before})}
+    return Checkpoint(
+        partition=state.partition,
+        start=outcome.start,
+        numbers=state.numbers,
+        rows=[]
+        if fields is None
+        else [
+            StoredRow(row, blob, customer, flat)
+            for row, blob, customer, flat in zip(
+                written.tolist(), blobs, fields.customers, fields.flat, strict=True
+            )
+        ],
+        freed=sorted({row for row, _ in outcome.removed if row >= rows.used or rows.customers[row] is None}),
+        gone=sorted({customer for _, customer in outcome.removed if customer not in rows.index}),
+        sizes={segment: delta for segment, delta in change.items() if delta},
+    )
+
+
+def _row_type(slots: int) -> np.dtype[np.void]:
+    return np.dtype(
+        [
+            ("first_ms", "<i8"),
+            ("last_ms", "<i8"),
+            ("events", "<i8"),
+            ("since_ms", "<i8"),
+            ("written_ms", "<i8"),
+            ("segment", "<i4"),
+            ("version", "<i4"),
+            ("slots", "<f8", (slots,)),
+        ]
+    )
+
+
+def encode_rows(state: State, which: NDArray[np.int64]) -> list[bytes]:
+    """Rows as blobs: CRC-32, numbers, the distinct sets' taken places, the customer's id in UTF-8."""
+    rows, layout = state.rows, state.features.layout
+    table = np.zeros(len(which), dtype=_row_type(layout.slots))
+    for name in ("first_ms", "last_ms", "events", "slots"):
+        table[name] = getattr(rows.aggregates, name)[which]
+    for name in ("since_ms", "written_ms", "segment", "version"):
+        table[name] = getattr(rows.placement, name)[which]
+    size, raw = table.dtype.itemsize, table.tobytes()
+    blobs = []
+    for i, row in enumerate(which.tolist()):
+        body = raw[i * size : (i + 1) * size]
+        body += b"".join(rows.aggregates.sets[row, place, :taken].tobytes() for place, taken in _sets(state, row))
+        body += str(rows.customers[row]).encode()
+        blobs.append(zlib.crc32(body).to_bytes(_CRC, "little") + body)
+    return blobs
+
+
+def _sets(state: State, row: int) -> list[tuple[int, int]]:
+    """(place, taken) of each distinct set of a row."""
+    layout = state.features.layout
+    slots = state.rows.aggregates.slots[row]
+    return [
+        (int(layout.place[j]), int(slots[layout.slot[j]]))
+        for j in np.flatnonzero(layout.aggregate == _DISTINCT).tolist()
+    ]
+
+
+def restore(
+    partition: int,
+    features: FeatureSet,
+    numbers: Numbers,
+    version: ModelVersion | None,
+    blobs: Iterable[tuple[int, bytes]],
+) -> State:
+    """A partition's state from what was stored of it; ``StateError`` where a row is damaged."""
+    state = State(partition, features)
+    kind = _row_type(features.layout.slots)
+    for row, blob in blobs:
+        body = blob[_CRC:]
+        if len(body) < kind.itemsize or zlib.crc32(body).to_bytes(_CRC, "little") != blob[:_CRC]:
+            raise StateError(
+                f"row {row} of partition {partition} is damaged: rebuild the model's state from its topic or a snapshot"
+            )
+        _put(state, row, body, kind)
+    state.settle(numbers, version)
+    return state
+
+
+def _put(state: State, row: int, body: bytes, kind: np.dtype[np.void]) -> None:
+    values = np.frombuffer(body, dtype=kind, count=1)[0]
+    state.rows.reserve(row + 1)
+    aggregates, placement = state.rows.aggregates, state.rows.placement
+    for name in ("first_ms", "last_ms", "events", "slots"):
+        getattr(aggregates, name)[row] = values[name]
+    for name in ("since_ms", "written_ms", "segment", "version"):
+        getattr(placement, name)[row] = values[name]
+    at = kind.itemsize
+    for place, taken in _sets(state, row):
+        aggregates.sets[row, place, :taken] = np.frombuffer(body, dtype="<u8", count=taken, offset=at)
+        at += taken * 8
+    state.rows.put(row, body[at:].decode())
+
+
+def encode_numbers(numbers: Numbers) -> bytes:
+    """Numbers as JSON."""
+    return msgspec.json.encode(numbers)
+
+
+def decode_numbers(text: bytes) -> Numbers:
+    """Numbers from JSON; ``StateError`` where they are damaged."""
+    try:
+        return msgspec.json.decode(text, type=Numbers)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StateError(f"the stored numbers of a partition cannot be read ({error}): restore a snapshot") from error

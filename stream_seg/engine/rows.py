@@ -1,0 +1,144 @@
+"""A partition's customers: an index from id to row number, and the columns the kernels work on.
+
+A row keeps its number while its customer stays; the lowest free number is taken first, so numbers depend on the partition's
+history alone, never on how it was cut into batches.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_seg.engine.kernels import Placement
+from stream_seg.features.kernels import Aggregates
+from stream_seg.features.spec import DISTINCT_LIMIT, FeatureSet
+
+_FIRST_CAPACITY = 1024
+
+
+class Rows:
+    """Columns with room to grow; ``used`` row numbers have been given out, ``free`` of them are empty again."""
+
+    def __init__(self, features: FeatureSet) -> None:
+        """Make a population without customers."""
+        self._features = features
+        self.index: dict[str, int] = {}
+        self.customers: list[str | None] = []
+        self.free: list[int] = []
+        self._capacity = 0
+        self.aggregates = _aggregates(features, 0)
+        self.placement = _placement(len(features), 0)
+
+    @property
+    def used(self) -> int:
+        """One more than the highest row number ever given out."""
+        return len(self.customers)
+
+    @property
+    def residents(self) -> int:
+        """The number of customers."""
+        return len(self.index)
+
+    def numbers_of(self, customers: Sequence[str]) -> tuple[NDArray[np.int64], list[int]]:
+        """Row numbers int64 [n] of customers in order of appearance, and those given out to new ones just now."""
+        known = self.index
+        found = [known.get(customer, -1) for customer in customers]
+        new: list[int] = []
+        for i, row in enumerate(found):
+            if row < 0:
+                customer = customers[i]
+                row = known.get(customer, -1)  # noqa: PLW2901 - it may have appeared since
+                if row < 0:
+                    row = self._give(customer)  # noqa: PLW2901
+                    new.append(row)
+                found[i] = row
+        self.reserve(self.used)
+        return np.array(found, dtype=np.int64), new
+
+    def take_back(self, new: Sequence[int], used: int) -> None:
+        """Undo numbers given out, when ``used`` had been, to customers whose events have not been taken yet."""
+        for row in reversed(new):
+            if self.aggregates.events[row] > 0 or self.customers[row] is None:
+                continue
+            del self.index[str(self.customers[row])]
+            self.customers[row] = None
+            if row >= used:
+                self.customers.pop()
+            else:
+                heapq.heappush(self.free, row)
+
+    def remove(self, row: int) -> str:
+        """Free a row; returns its customer."""
+        customer = self.customers[row]
+        if customer is None:
+            raise ValueError(f"row {row} is free already")
+        del self.index[customer]
+        self.customers[row] = None
+        heapq.heappush(self.free, row)
+        self.aggregates.events[row] = 0
+        self.placement.cluster[row] = -1
+        self.placement.segment[row] = -1
+        return customer
+
+    def put(self, row: int, customer: str) -> None:
+        """Give a stored customer its stored row number (restoring; call ``settle`` after the last)."""
+        self.reserve(row + 1)
+        self.customers.extend([None] * (row + 1 - self.used))
+        self.customers[row] = customer
+        self.index[customer] = row
+
+    def settle(self, used: int) -> None:
+        """End of restoring: ``used`` numbers have been given out, those without a customer are free."""
+        self.reserve(used)
+        self.customers.extend([None] * (used - self.used))
+        self.free = [row for row, customer in enumerate(self.customers) if customer is None]
+
+    def reserve(self, wanted: int) -> None:
+        """Have room for ``wanted`` rows, growing by half at least."""
+        if wanted <= self._capacity:
+            return
+        capacity = max(wanted, self._capacity + self._capacity // 2, _FIRST_CAPACITY)
+        aggregates, placement = (
+            _aggregates(self._features, capacity),
+            _placement(len(self._features), capacity),
+        )
+        for old, new in zip(
+            (*self.aggregates, *self.placement), (*aggregates, *placement), strict=True
+        ):
+            new[: self._capacity] = old
+        self.aggregates, self.placement, self._capacity = aggregates, placement, capacity
+
+    def _give(self, customer: str) -> int:
+        if self.free:
+            row = heapq.heappop(self.free)
+            self.customers[row] = customer
+        else:
+            row = self.used
+            self.customers.append(customer)
+        self.index[customer] = row
+        return row
+
+
+def _aggregates(features: FeatureSet, rows: int) -> Aggregates:
+    layout = features.layout
+    return Aggregates(
+        slots=np.zeros((rows, layout.slots)),
+        sets=np.zeros((rows, layout.sets, DISTINCT_LIMIT), dtype=np.uint64),
+        first_ms=np.zeros(rows, dtype=np.int64),
+        last_ms=np.zeros(rows, dtype=np.int64),
+        events=np.zeros(rows, dtype=np.int64),
+    )
+
+
+def _placement(d: int, rows: int) -> Placement:
+    return Placement(
+        cluster=np.full(rows, -1, dtype=np.int32),
+        segment=np.full(rows, -1, dtype=np.int32),
+        since_ms=np.zeros(rows, dtype=np.int64),
+        written_ms=np.zeros(rows, dtype=np.int64),
+        version=np.zeros(rows, dtype=np.int32),
+        point=np.zeros((rows, d), dtype=np.int32),
+    )
