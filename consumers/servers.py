@@ -22,7 +22,9 @@ LOOK_SECONDS: Final = 0.5
 
 def configuration_sections(servers: LocalServers) -> str:
     """Return the ``[kafka]`` and ``[redis]`` sections that point a configuration at these servers."""
-    return f'[kafka]\nbootstrap_servers = "{servers.bootstrap_servers}"\n\n[redis]\nurl = "{servers.redis_url}"\n'
+    kafka = f'[kafka]\nbootstrap_servers = "{servers.bootstrap_servers}"\n'
+    redis = f'[redis]\nurl = "{servers.redis_url}"\n'
+    return f"{kafka}\n{redis}"
 
 
 def run_servers(directory: Path | None = None) -> int:

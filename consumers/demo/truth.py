@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from stream_seg.clustering.metrics import adjusted_rand_index
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +38,9 @@ def recovery(segments: Mapping[str, int], behaviour: Mapping[str, str]) -> Recov
         ValueError: a segment is given for somebody whom the shop does not know, or the shop has no customers.
 
     """
+    # Here and not above: the view and the summary need only the values of this module, not the clustering.
+    from stream_seg.clustering.metrics import adjusted_rand_index  # noqa: PLC0415
+
     strangers = segments.keys() - behaviour.keys()
     if strangers:
         raise ValueError(f"{len(strangers)} customers have a segment and are unknown to the shop")

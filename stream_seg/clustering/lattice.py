@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LATTICE_LIMIT", "ClusterSums", "add_point", "add_rows", "quantise", "remove_point"]
+__all__ = ["LATTICE_LIMIT", "ClusterSums", "add_point", "quantise", "remove_point"]
 
 LATTICE_LIMIT = 2**31 - 1
 """The largest magnitude of a lattice integer; values beyond it are clipped, and counted."""
@@ -86,6 +86,28 @@ def add_rows(  # noqa: PLR0913, PLR0917 - as above
         add_point(count, total, high, low, labels[i], rows[i])
 
 
+@kernel
+def add_rows_weighted(  # noqa: PLR0913, PLR0917 - as above
+    count: NDArray[np.int64],
+    total: NDArray[np.int64],
+    high: NDArray[np.int64],
+    low: NDArray[np.int64],
+    labels: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    multiplicity: NDArray[np.int64],
+) -> None:
+    """Put every row (int32[n, d]) into its cluster as often as `multiplicity` (int64[n]) says."""
+    for i in range(rows.shape[0]):
+        c, times = labels[i], multiplicity[i]
+        count[c] += times
+        for j in range(rows.shape[1]):
+            value = np.int64(rows[i, j])
+            square = value * value
+            total[c, j] += times * value
+            high[c, j] += times * (square >> _LOW_BITS)
+            low[c, j] += times * (square & _LOW_MASK)
+
+
 @dataclass(slots=True, eq=False)
 class ClusterSums:
     """Count, Σx and Σx² of the members of k clusters, in lattice integers.
@@ -114,10 +136,24 @@ class ClusterSums:
         )
 
     @classmethod
-    def recount(cls, rows: NDArray[np.int32], labels: NDArray[np.int32], k: int) -> ClusterSums:
-        """Return the sums of `rows` (int32[n, d]) under `labels` (int32[n], each below k), from scratch."""
+    def recount(
+        cls,
+        rows: NDArray[np.int32],
+        labels: NDArray[np.int32],
+        k: int,
+        multiplicity: NDArray[np.int64] | None = None,
+    ) -> ClusterSums:
+        """Return the sums of `rows` (int32[n, d]) under `labels` (int32[n], each below k), from scratch.
+
+        `multiplicity` (int64[n], together below 2**31) counts a row several times: a sample that stands for a
+        population (`sample.whole_weights`).
+        """
+        rows, labels = (np.require(a, np.int32, ("C", "W")) for a in (rows, labels))
         sums = cls.zeros(k, rows.shape[1])
-        add_rows(*sums.arrays, labels, rows)
+        if multiplicity is None:
+            add_rows(*sums.arrays, labels, rows)
+        else:
+            add_rows_weighted(*sums.arrays, labels, rows, multiplicity)
         return sums
 
     @staticmethod

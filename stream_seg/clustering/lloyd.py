@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stream_seg.clustering.distance import nearest_two_scaled, squared_distance
-from stream_seg.clustering.seeding import greedy_kmeans_plus_plus
+from stream_seg.clustering.seeding import greedy_kmeans_plus_plus, ready
 from stream_seg.compiled import kernel
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def lloyd(
         max_iterations: see `MAX_ITERATIONS`.
 
     """
+    points, weights = ready(points), ready(weights)
     moved = np.array(centres, dtype=np.float64, order="C")
     labels = np.zeros(points.shape[0], dtype=np.int32)
     iterations = _iterate(points, weights, moved, labels, max_iterations)
@@ -74,6 +75,7 @@ def assign(points: NDArray[np.float64], weights: NDArray[np.float64], centres: N
 
     Shapes as for `lloyd`; the fit holds a copy of `centres` and 0 iterations.
     """
+    points, weights = ready(points), ready(weights)
     kept = np.array(centres, dtype=np.float64, order="C")
     labels = np.zeros(points.shape[0], dtype=np.int32)
     return Fit(kept, labels, _assign_exactly(points, weights, kept, labels), 0)

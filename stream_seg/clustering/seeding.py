@@ -17,7 +17,12 @@ from stream_seg.compiled import kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["greedy_kmeans_plus_plus"]
+__all__ = ["greedy_kmeans_plus_plus", "ready"]
+
+
+def ready(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `array` itself, or a copy in the one layout that kernels are compiled for."""
+    return np.require(array, np.float64, ("C", "W"))
 
 
 def greedy_kmeans_plus_plus(
@@ -46,6 +51,7 @@ def greedy_kmeans_plus_plus(
         raise ValueError(f"k is {k}: at least one centre is needed")
     if not weights.sum() > 0:
         raise ValueError("there is no point to place a centre on")
+    points, weights = ready(points), ready(weights)
     trials = 2 + int(math.log(k))
     chosen = np.empty(k, dtype=np.int64)
     found = _draw_centres(points, weights, rng.random((k, trials)), chosen)

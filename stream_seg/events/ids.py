@@ -25,22 +25,23 @@ EXACT_BELOW = 2.0**53
 def customer_column(values: Sequence[Any], path: str, findings: Findings) -> list[str]:
     """Customers' ids as text; marked (and "") where missing, null, empty, too long, or of another kind."""
     texts = _texts(values)
-    if None in texts or "" in texts:
+    if "" in texts:
         for row, text in enumerate(texts):
             if not text:
                 findings.mark_row(row, DecodeError("event", path, _why_not(values[row], "the customer")))
     _mark_too_long(texts, path, findings)
-    return [text or "" for text in texts]
+    return texts
 
 
 def id_column(values: Sequence[Any], path: str, findings: Findings) -> list[str | None]:
     """Events' ids as text, ``None`` where missing, null or empty; marked where too long or of another kind."""
     texts = _texts(values)
-    if None in texts:
-        for row, text in enumerate(texts):
-            if text is None and values[row] is not None:
-                findings.mark_row(row, DecodeError("event", path, _why_not(values[row], "the event's id")))
     _mark_too_long(texts, path, findings)
+    if "" not in texts:
+        return texts  # type: ignore[return-value] # nobody else holds this list
+    for row, text in enumerate(texts):
+        if not text and values[row] is not None and values[row] != "":
+            findings.mark_row(row, DecodeError("event", path, _why_not(values[row], "the event's id")))
     return [text or None for text in texts]
 
 
@@ -51,16 +52,17 @@ def whole_number_text(value: float) -> str | None:
     return str(value)
 
 
-def _texts(values: Sequence[Any]) -> list[str | None]:
+def _texts(values: Sequence[Any]) -> list[str]:
+    """Ids as text, "" for what is none."""
     if set(map(type, values)) <= {str}:
         return list(values)
     return [value if type(value) is str else _id_text(value) for value in values]
 
 
-def _id_text(value: object) -> str | None:
+def _id_text(value: object) -> str:
     if type(value) is int or (type(value) is float and abs(value) < EXACT_BELOW):
-        return whole_number_text(value)
-    return None
+        return whole_number_text(value) or ""
+    return ""
 
 
 def _why_not(value: object, what: str) -> str:
@@ -73,8 +75,8 @@ def _why_not(value: object, what: str) -> str:
     return f"{what} is neither text nor a whole number"
 
 
-def _mark_too_long(texts: list[str | None], path: str, findings: Findings) -> None:
-    long = [row for row, text in enumerate(texts) if text and len(text) > ID_LIMIT_BYTES // 4]
-    too_long = np.zeros(len(texts), dtype=np.bool_)
-    too_long[long] = [len((texts[row] or "").encode("utf-8", "surrogatepass")) > ID_LIMIT_BYTES for row in long]
-    findings.mark(too_long, DecodeError("event", path, f"an id has at most {ID_LIMIT_BYTES} bytes"))
+def _mark_too_long(texts: list[str], path: str, findings: Findings) -> None:
+    short = ID_LIMIT_BYTES // 4  # no character takes more than four bytes
+    if max(map(len, texts), default=0) > short:
+        too_long = [len(text) > short and len(text.encode("utf-8", "surrogatepass")) > ID_LIMIT_BYTES for text in texts]
+        findings.mark(np.array(too_long), DecodeError("event", path, f"an id has at most {ID_LIMIT_BYTES} bytes"))

@@ -15,7 +15,7 @@ import msgspec
 from stream_seg.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["Shape"]
 
@@ -47,11 +47,9 @@ class Shape:
         self._root = _Node()
         for path in sorted(self.numeric | self.scalar):
             self._plant(path)
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(self._struct(self._root, "Record"))
-
-    def decode(self, value: bytes) -> Any:  # noqa: ANN401 - a type built at run time
+        decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(self._struct(self._root, "Record"))
+        self.decode: Callable[[bytes], Any] = decoder.decode
         """Decode one JSON object; raises what ``msgspec`` raises (``MsgspecError``, ``UnicodeDecodeError``)."""
-        return self._decoder.decode(value)
 
     @property
     def empty(self) -> Any:  # noqa: ANN401 - a type built at run time

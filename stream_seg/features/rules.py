@@ -61,7 +61,7 @@ class NameRule:
         for part in _AND.split(text.strip()):
             match = _CONDITION.fullmatch(part)
             if match is None:
-                raise ValueError(f'"{part}" is not FEATURE OP NUMBER with OP one of <, <=, >, >=, ==, !=')
+                raise ValueError(f'must compare as in "orders >= 3", several joined by "and", not "{part}"')
             value = float(match["value"].replace("_", ""))
             conditions.append(Condition(match["feature"], cast("Comparison", match["op"]), value))
         return cls(name, tuple(conditions))

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 import annotated_types
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pydantic.fields import FieldInfo
-
 __all__ = [
     "Below",
     "Positive",
-    "ValueProblemsError",
     "Section",
     "Share",
+    "ValueProblemsError",
     "Whole",
     "allowed",
+    "always",
     "takes_table",
     "takes_text",
 ]
@@ -36,7 +36,7 @@ _KINDS: dict[object, str] = {int: "a whole number", float: "a number", bool: "tr
 class Section(BaseModel):
     """One table of the configuration: frozen, of exactly these keys and exactly these types."""
 
-    texts: ClassVar[Mapping[str, Callable[[str], bool]]] = {}
+    texts: ClassVar[Mapping[str, Callable[[str], bool]]] = MappingProxyType({})
     """Of each key that holds a free table: which of that table's keys are text, whatever they look like."""
 
     model_config = ConfigDict(
@@ -53,17 +53,22 @@ class ValueProblemsError(ValueError):
         super().__init__("; ".join(text for _, text in self.problems))
 
 
+def always(_: str) -> bool:
+    """Say that every key of a free table holds text."""
+    return True
+
+
 def allowed(field: FieldInfo) -> str:
     """Say in words what a key takes: its own ``allowed`` text, or one made of its type and bounds."""
-    extra = field.json_schema_extra
-    if isinstance(extra, dict) and "allowed" in extra:
-        return str(extra["allowed"])
+    for extra in (field.json_schema_extra, *_extras(field.annotation)):
+        if isinstance(extra, dict) and "allowed" in extra:
+            return str(extra["allowed"])
     members = _members(field.annotation)
     literals = [value for member in members if get_origin(member) is Literal for value in get_args(member)]
     if literals:
         return _alternatives([f'"{value}"' for value in literals])
     kind = next((_KINDS[member] for member in members if member in _KINDS), "a table")
-    bounds = _bounds(field.metadata)
+    bounds = _bounds([*field.metadata, *_metadata(field.annotation)])
     return f"{kind} {bounds}" if bounds else kind
 
 
@@ -91,18 +96,37 @@ def _members(annotation: Any) -> list[Any]:  # noqa: ANN401 - an annotation may 
     return [annotation]
 
 
+def _metadata(annotation: Any) -> list[object]:  # noqa: ANN401 - an annotation may be anything
+    if get_origin(annotation) in {Union, UnionType}:
+        return [item for part in get_args(annotation) for item in _metadata(part)]
+    if get_origin(annotation) is not Annotated:
+        return []
+    inner, *metadata = get_args(annotation)
+    parts = [part for item in metadata for part in (item.metadata if isinstance(item, FieldInfo) else [item])]
+    return [*parts, *_metadata(inner)]
+
+
+def _extras(annotation: Any) -> list[object]:  # noqa: ANN401 - an annotation may be anything
+    if get_origin(annotation) in {Union, UnionType}:
+        return [extra for part in get_args(annotation) for extra in _extras(part)]
+    if get_origin(annotation) is not Annotated:
+        return []
+    return [item.json_schema_extra for item in get_args(annotation)[1:] if isinstance(item, FieldInfo)]
+
+
 def _bounds(metadata: Sequence[object]) -> str:
     words = []
     for item in metadata:
         if isinstance(item, annotated_types.Ge):
-            words.append(f"of at least {item.ge}")
+            words.append(f"at least {item.ge}")
         elif isinstance(item, annotated_types.Gt):
             words.append(f"above {item.gt}")
         elif isinstance(item, annotated_types.Le):
-            words.append(f"of at most {item.le}")
+            words.append(f"at most {item.le}")
         elif isinstance(item, annotated_types.Lt):
             words.append(f"below {item.lt}")
-    return " and ".join(words)
+    text = " and ".join(words)
+    return f"of {text}" if text.startswith("at") else text
 
 
 def _alternatives(values: Sequence[str]) -> str:

@@ -43,7 +43,7 @@ class ClusteringSettings(Section):
         0.5,
         "share of the population",
         "A check is due when this share has been through timed or growth passes since the last check",
-        "Checks at half the population keep a population that grows 15-fold in a week at 1.005, at worst 1.05",
+        "Checks at half the population keep a population growing 15-fold in a week at 1.005, at worst 1.05",
     )
     check_events_share: Share = _constant(
         1 / 16,
@@ -54,14 +54,14 @@ class ClusteringSettings(Section):
     pass_ageing: Positive = _constant(
         0.05,
         "standard deviations",
-        "The next pass is due after the time in which the residents' vectors age by this much (root mean square)",
-        "5 % costs 17 rows an event in slow growth, 40 in fast growth, 60 on Online Retail, at 0.17 µs a row",
+        "The next pass is due after the time in which residents' vectors age by this much (root mean square)",
+        "5 % costs 17 rows an event in slow growth, 40 in fast, 60 on Online Retail, at 0.17 µs a row",
     )
     pass_shortest_hours: Positive = _constant(
         1.0,
         "hours of event time",
         "Timed passes are never due sooner than this after the last one",
-        "An hour bounds the rows touched while recency still changes fast in a young population",
+        "Part of the rule that touches 17 to 60 rows an event; not measured apart",
     )
     pass_longest_hours: Positive = _constant(
         24.0,
@@ -73,7 +73,7 @@ class ClusteringSettings(Section):
         7.5,
         "minutes of event time",
         "Passes closer together than this leave the measured ageing as it was",
-        "Ageing over a few minutes is too small beside its own rounding to set the next pass by",
+        "Part of the same rule; not measured apart",
     )
     pass_growth: Positive = _constant(
         1 / 16,
@@ -132,14 +132,15 @@ class ClusteringSettings(Section):
     warm_up_idle_s: Positive = _constant(
         10.0,
         "seconds of wall time",
-        "Warm-up ends early when every partition has read all there is for this long and 2 × k customers are known",
-        "Long enough for a slow producer's pause, short enough for a person who waits",
+        "Warm-up ends early when every partition is at its end for this long and 2 k customers are known",
+        "Chosen, not measured: longer than a producer's pause, bearable for a person who waits",
     )
     silent_report_s: Positive = _constant(
         5.0,
         "seconds of wall time",
         "A partition silent for this long is counted by its last sample instead of holding up a version",
-        "Waiting without end freezes a young model (1.6 to 2.7), leaving it out costs up to 1.54, the sample 1.006 to 1.13",
+        "Waiting without end freezes a young model (1.6 to 2.7); leaving it out costs up to 1.54, "
+        "counting its sample 1.006 to 1.13",
     )
     horizon_days: Positive = _constant(
         1.0,
@@ -151,5 +152,5 @@ class ClusteringSettings(Section):
         30.0,
         "seconds of wall time",
         "After this long without any move a waiting partition goes on for one event-day",
-        "So that a lost worker slows a backfill and does not stop it",
+        "Chosen, not measured: a lost worker slows a backfill and does not stop it",
     )

@@ -102,7 +102,7 @@ def _checked(tree: Tree, needs: Collection[Need], report: Report) -> Settings | 
         model=model,
         source=source,
         event_mapping=event.mapping(source) if event is not None else None,
-        feature_set=features if features else None,
+        feature_set=features or None,
         servers_configured="kafka" in tree or "redis" in tree,
         **parts,
     )

@@ -1,4 +1,4 @@
-"""The ``[model] names`` key: ``"auto"``, ``"plain"``, or a table by segment id or by a rule on the centroid."""
+"""The ``[model] names`` key: automatic, plain, or a table by segment id or by a rule on the centroid."""
 
 from __future__ import annotations
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stream_seg.settings.base import ValueProblemsError, Section, allowed
+from stream_seg.settings.base import Section, ValueProblemsError, allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
 __all__ = ["Report", "dotted"]
 
@@ -47,6 +48,8 @@ class Report:
         elsewhere = [dotted(section, key) for section, keys in self._known.items() if key in keys]
         if near:
             self.add(path, f"is not a setting: did you mean {dotted(*above, near[0])}?")
+        elif above == ["kafka"]:
+            self.add(path, f"is not a setting: did you mean {dotted('kafka', 'options', key)}?")
         elif elsewhere:
             self.add(path, f"is not a setting: did you mean {elsewhere[0]}?")
         else:
@@ -61,7 +64,9 @@ class Report:
             self._one(path, section, place, item)
         return concerned
 
-    def _one(self, path: tuple[str, ...], section: type[Section], place: tuple[str, ...], item: Any) -> None:  # noqa: ANN401
+    def _one(
+        self, path: tuple[str, ...], section: type[Section], place: tuple[str, ...], item: ErrorDetails
+    ) -> None:
         kind, cause = item["type"], item.get("ctx", {}).get("error")
         field = section.model_fields.get(place[0]) if place else None
         where = (*path, *place)
@@ -92,7 +97,8 @@ def _instead(path: tuple[str, ...], value: object) -> str:
     if dotted(*path).startswith(_HIDDEN) or isinstance(value, dict):
         return ""
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return f", not {text}" if len(text) <= _SHOWN else ""
+    # an address may hold a password wherever it was written
+    return f", not {text}" if len(text) <= _SHOWN and "@" not in text else ""
 
 
 def _length(metadata: Iterable[object]) -> str:

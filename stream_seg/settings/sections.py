@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,7 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from stream_seg.events.mapping import EventMapping, KeyRule, TimeUnit
 from stream_seg.features.rules import SegmentNames
 from stream_seg.features.spec import Aggregate, Transform
-from stream_seg.settings.base import Below, Positive, ValueProblemsError, Section, Whole
+from stream_seg.settings.base import Below, Positive, Section, ValueProblemsError, Whole, always
 from stream_seg.settings.durations import DURATION_FORM, parse_duration_ms
 from stream_seg.settings.names import NAMES_FORM, parse_names
 
@@ -54,19 +55,19 @@ Path_ = Annotated[
 class ModelSettings(Section):
     """``[model]``: what the model is called and how its segments are made."""
 
-    texts = {"names": lambda _: True}
+    texts = MappingProxyType({"names": always})
 
     name: Annotated[str, _text(r"[A-Za-z0-9-]{1,100}", _MODEL_NAME)] = Field(
         description="The model's name: the first part of its keys and topics.",
         json_schema_extra={"allowed": _MODEL_NAME},
     )
     segments: Annotated[int, Field(ge=2, le=1000)] = Field(default=6, description="How many segments, k.")
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(
         default=7, description="Seed of all chance; the same seed and input give the same model."
     )
     hysteresis: Below = Field(
         default=0.1,
-        description="A customer changes segment only if the new centre is nearer by this share of the distance.",
+        description="A customer changes segment only if a new centre is nearer by this share (0.1: 10 %).",
     )
     forget_after_days: Positive | None = Field(
         default=None,
@@ -119,7 +120,7 @@ class SourceSettings(Section):
     )
     key: KeyRule = Field(
         default="customer",
-        description="Whether the record key must be the customer (null keys: only in a topic of one partition).",
+        description="Whether the record key must be the customer (null keys: only in a one-partition topic).",
     )
     max_ahead: str = Field(
         default="1d",
@@ -142,7 +143,7 @@ class SourceSettings(Section):
 class EventSection(Section):
     """``[event]``: where things stand in a record."""
 
-    texts = {"fields": lambda _: True}
+    texts = MappingProxyType({"fields": always})
 
     customer: Path_ = Field(description="Path of the customer's id.")
     time: Path_ = Field(description="Path of the event's time: RFC 3339, a date, or a number with time_unit.")
@@ -202,8 +203,8 @@ class FeatureSection(Section):
     default: float = Field(default=0.0, description="What stands in without a match.")
     step: Positive | None = Field(
         default=None,
-        description="The lattice's step, a power of two; by default 2⁻¹⁶ for anything transformed, shares and days, "
-        "2⁻⁴ for other plain values.",
+        description="The lattice's step, a power of two; by default 2⁻¹⁶ for anything transformed, shares "
+        "and days, 2⁻⁴ for other plain values.",
         json_schema_extra={"allowed": "a power of two, such as 0.0625"},
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from stream_seg.settings.base import ValueProblemsError, Section, Whole
+from stream_seg.settings.base import Section, ValueProblemsError, Whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["KafkaSettings", "RedisSettings", "is_secret"]
 
 _SECRET = re.compile(
-    r"password|passwd|secret|token|credential|jaas|oauth.*config|private|(^|[._])key([._]pem)?$", re.I
+    r"password|passwd|secret|token|credential|jaas|oauth.*config|private|(^|[._])key([._]pem)?$",
+    re.IGNORECASE,
 )
+_NAMES = re.compile(r"(username|name|id|location|file|path|principal)$", re.IGNORECASE)
 _RESERVED = {
     "bootstrap_servers": "kafka.bootstrap_servers",
     "session_timeout_ms": "kafka.session_timeout_ms",
@@ -69,8 +72,14 @@ def _option_problem(name: str, entry: object) -> str | None:
     return "must be text, a number, true or false, or a list of those"
 
 
+def _is_text(option: str) -> bool:
+    return is_secret(option) or _NAMES.search(option) is not None
+
+
 class KafkaSettings(Section):
     """How Kafka is reached."""
+
+    texts = MappingProxyType({"options": _is_text})
 
     bootstrap_servers: str = Field(
         default="127.0.0.1:9092",
@@ -88,11 +97,11 @@ class KafkaSettings(Section):
     )
     transaction_timeout_ms: Whole = Field(
         default=60_000,
-        description="Milliseconds after which the broker aborts a transaction; must be long enough for a pass.",
+        description="Milliseconds after which the broker aborts a transaction; long enough for a pass.",
     )
     options: Annotated[dict[str, Any], BeforeValidator(_options)] = Field(
         default_factory=dict,
-        description="Anything else the client takes (security_protocol, ssl_*, sasl_*), in the client's own names.",
+        description="Anything else the client takes (security_protocol, ssl_*, sasl_*), in its own names.",
     )
 
     @field_validator("bootstrap_servers")

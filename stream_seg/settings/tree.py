@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from stream_seg.errors import ConfigurationError
 from stream_seg.settings.base import Section, takes_table, takes_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pydantic.fields import FieldInfo
@@ -37,7 +37,7 @@ class Text:
         except tomllib.TOMLDecodeError:
             return self.raw
         value = read["value"]
-        is_time = isinstance(value, datetime.date | datetime.time)
+        is_time = isinstance(value, dt.date | dt.time)
         return self.raw if len(read) > 1 or is_time else value
 
     def settled(self, field: FieldInfo | None) -> object:
@@ -90,18 +90,34 @@ def with_overrides(tree: Tree, overrides: Mapping[str, object]) -> Tree:
     return tree
 
 
-def settled(table: Mapping[str, Any], section: type[Section] | None) -> Tree:
-    """Read every value from the environment in ``table``, by what ``section``'s keys take (``None``: free)."""
-    fields = section.model_fields if section is not None else {}
+def settled(table: Mapping[str, Any], section: type[Section]) -> Tree:
+    """Read every value from the environment in ``table``, by what ``section``'s keys take."""
     out: Tree = {}
     for key, value in table.items():
         if isinstance(value, Text):
-            out[key] = value.settled(fields.get(key))
+            out[key] = value.settled(section.model_fields.get(key))
         elif isinstance(value, dict):
-            out[key] = settled(value, None)
+            out[key] = _settled_free(value, section.texts.get(key, _never))
         else:
             out[key] = value
     return out
+
+
+def _settled_free(table: Mapping[str, Any], is_text: Callable[[str], bool]) -> Tree:
+    out: Tree = {}
+    for key, value in table.items():
+        if isinstance(value, Text):
+            read = value.value
+            out[key] = value.raw if is_text(key) and not isinstance(read, str) else read
+        elif isinstance(value, dict):
+            out[key] = _settled_free(value, is_text)
+        else:
+            out[key] = value
+    return out
+
+
+def _never(_: str) -> bool:
+    return False
 
 
 def _copied(tree: Mapping[str, Any]) -> Tree:

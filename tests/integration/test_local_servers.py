@@ -201,12 +201,19 @@ def test_a_child_forked_by_the_owner_does_not_keep_servers_alive() -> None:
 
 @pytest.mark.usefixtures("servers")
 def test_nothing_is_left_behind_by_an_exception() -> None:
-    with pytest.raises(ZeroDivisionError), local_servers() as servers:
-        pids = [servers.kafka.pid or 0, servers.redis.pid or 0]
-        folder = servers.kafka.log.parent.parent
-        raise ZeroDivisionError
-    assert all(gone(pid) for pid in pids)
-    assert not folder.exists()
+    running: list[LocalServers] = []
+
+    def fail() -> None:
+        with local_servers() as servers:
+            running.append(servers)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    (servers,) = running
+    assert not servers.kafka.is_running
+    assert not servers.redis.is_running
+    assert not servers.kafka.log.parent.parent.exists()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends a child with its parent")
@@ -214,7 +221,9 @@ def test_a_server_does_not_outlive_its_killed_supervisor(private_servers: Callab
     redis_server = private_servers().redis
     pid = redis_server.pid
     assert pid is not None
-    psutil.Process(pid).parent().kill()
+    supervisor = psutil.Process(pid).parent()
+    assert supervisor is not None
+    supervisor.kill()
     assert wait_until(lambda: gone(pid))
     assert wait_until(lambda: not redis_server.is_running)
     redis_server.start()

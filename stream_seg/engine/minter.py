@@ -1,0 +1,290 @@
+"""The minter: reads how the partitions stand and makes the next model version, or none.
+
+It is pure. Its versions depend on what it is shown and when; labels depend on versions only through recorded adoptions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_seg.clustering.identity import Identities, Lineage, carry_ids, first_ids
+from stream_seg.clustering.lattice import ClusterSums
+from stream_seg.clustering.lloyd import assign, batch_kmeans
+from stream_seg.clustering.mint import Proposal, Scaling, propose, scaling_of, should_mint
+from stream_seg.clustering.structure import SMALL_SAMPLE, refit
+from stream_seg.engine.naming import name_all
+from stream_seg.engine.plan import ModelPlan
+from stream_seg.engine.state import DAY_MS
+from stream_seg.engine.version import (
+    FeatureScale,
+    ModelVersion,
+    Movement,
+    Reason,
+    Retired,
+    Segment,
+)
+
+SamplePoints = tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]]
+"""Lattice points int32 [n, d], weights float64 [n], places int32 [n] under the current version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The population as the minter sees it: ``sums`` of all partitions under the current version.
+
+    ``events`` and ``rows_passed`` so far over all partitions; ``as_of_ms`` the largest event time; ``sample`` draws rows when asked.
+    """
+
+    sums: ClusterSums
+    events: int
+    rows_passed: int
+    as_of_ms: int
+    sample: Callable[[], SamplePoints]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What became of one segment with a version: ``what`` is born, renamed, split, merged or retired."""
+
+    what: str
+    segment: int
+    name: str
+    former_name: str | None = None
+    parent: int | None = None
+    into: int | None = None
+
+
+class LineageRecord(msgspec.Struct, frozen=True):
+    """``lineage/<v>``: how the segments of a version came from those of the version before it."""
+
+    version: int
+    instance: str
+    as_of_ms: int
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A new version and how it came from the one before."""
+
+    version: ModelVersion
+    lineage: LineageRecord
+
+
+@dataclass(slots=True)
+class Minter:
+    """Makes versions one after the other. ``current`` is the newest; ``standing`` numbers are those of the last check."""
+
+    plan: ModelPlan
+    instance: str
+    current: ModelVersion | None = None
+    events: int = 0
+    rows_passed: int = 0
+    customers: int = 0
+    structure_customers: int = 0
+    structure_ms: int = field(default=-(2**62))
+
+    def first(self, points: NDArray[np.int32], as_of_ms: int) -> Minted:
+        """Seed version 1 from the vectors int32 [n, d] known at the end of warm-up (design §3.1); n ≥ 1."""
+        plan = self.plan
+        step = plan.features.layout.step
+        everyone = np.zeros(len(points), dtype=np.int32)
+        scaling = scaling_of(ClusterSums.recount(points, everyone, 1), step, plan.features.weights)
+        scaled = scaling.scaled(points * step)
+        fit = batch_kmeans(
+            scaled,
+            np.ones(len(points)),
+            plan.segments,
+            restarts=plan.minting.seeding_restarts,
+            seed=plan.seed,
+        )
+        counts = np.bincount(fit.labels, minlength=len(fit.centres))
+        order = np.argsort(-counts, kind="stable")
+        minted = self._mint(
+            "warm-up", scaling, fit.centres[order], counts[order], first_ids(len(order)), as_of_ms, Movement()
+        )
+        self.customers = self.structure_customers = len(points)
+        self.structure_ms = as_of_ms
+        return minted
+
+    def resume(self, current: ModelVersion, events: int, rows_passed: int) -> None:
+        """Go on from a version that exists already, counting from here to the next check."""
+        self.current = current
+        self.events, self.rows_passed = events, rows_passed
+        self.customers = self.structure_customers = current.customers
+        self.structure_ms = current.as_of_ms
+
+    @property
+    def events_to_check(self) -> int:
+        """A check is due when this many events have come since the last (design §3.4)."""
+        return max(1, math.ceil(self.customers * self.plan.minting.check_events_share))
+
+    @property
+    def rows_to_check(self) -> int:
+        """A check is due when this many rows have been through passes b and c since the last."""
+        return max(1, math.ceil(self.customers * self.plan.minting.check_population_share))
+
+    def due(self, events: int, rows_passed: int) -> bool:
+        """Whether a check is owed, with so many events and rows passed over all partitions so far."""
+        new_events, new_rows = events - self.events, rows_passed - self.rows_passed
+        return new_events >= self.events_to_check or new_rows >= self.rows_to_check
+
+    def check(self, standing: Standing) -> Minted | None:
+        """Make the next version if the population asks for one; counting starts anew either way."""
+        current = self.current
+        if current is None:
+            raise ValueError("there is no version to follow: seed the first one")
+        self.events, self.rows_passed = standing.events, standing.rows_passed
+        proposal = propose(
+            standing.sums, current.arrays.step, _scaling(current), current.centres_transformed
+        )
+        if proposal.residents == 0:
+            return None
+        self.customers = proposal.residents
+        return self._restructured(current, proposal, standing) or self._moved(proposal, standing)
+
+    def _moved(self, proposal: Proposal, standing: Standing) -> Minted | None:
+        minting = self.plan.minting
+        if not should_mint(
+            proposal, movement=minting.mint_movement, scale_drift=minting.mint_scale_drift
+        ):
+            return None
+        current = self.current
+        assert current is not None  # noqa: S101 - ``check`` has looked
+        ids = Identities(tuple(s.id for s in current.segments), current.next_id, Lineage())
+        centres = proposal.scaling.scaled(proposal.centres)
+        movement = Movement(centroids=proposal.movement, scale=proposal.scale_drift)
+        return self._mint(
+            "mint", proposal.scaling, centres, standing.sums.count, ids, standing.as_of_ms, movement
+        )
+
+    def _restructured(
+        self, current: ModelVersion, proposal: Proposal, standing: Standing
+    ) -> Minted | None:
+        """Refit on a sample when due, and take the result if it is worth it (design §3.5)."""
+        plan, minting = self.plan, self.plan.minting
+        forced = len(current.segments) != plan.segments
+        grown = proposal.residents >= self.structure_customers * (1.0 + minting.structure_growth)
+        aged = standing.as_of_ms - self.structure_ms >= minting.structure_days * DAY_MS
+        if not (forced or grown or aged):
+            return None
+        self.structure_customers, self.structure_ms = proposal.residents, standing.as_of_ms
+        points, weights, places = standing.sample()
+        if not len(points):
+            return None
+        scaled = proposal.scaling.scaled(points * current.arrays.step)
+        centres = proposal.scaling.scaled(proposal.centres)
+        small = len(points) < SMALL_SAMPLE
+        fit = refit(
+            scaled,
+            weights,
+            centres,
+            plan.segments,
+            seed=plan.seed + current.version,
+            restarts=minting.structure_restarts_small if small else minting.structure_restarts_large,
+        )
+        now = assign(scaled, weights, centres).cost
+        gain = 1.0 - fit.cost / now if now > 0.0 else 0.0
+        k = len(fit.centres)
+        if gain < minting.structure_gain and k == len(current.segments):
+            return None
+        ids = carry_ids(
+            [s.id for s in current.segments], places, fit.labels, weights, k, current.next_id
+        )
+        counts = np.rint(np.bincount(fit.labels, weights=weights, minlength=k)).astype(np.int64)
+        movement = Movement(centroids=proposal.movement, scale=proposal.scale_drift, gain=gain)
+        return self._mint(
+            "structure", proposal.scaling, fit.centres, counts, ids, standing.as_of_ms, movement
+        )
+
+    def _mint(
+        self,
+        reason: Reason,
+        scaling: Scaling,
+        centres: NDArray[np.float64],
+        counts: NDArray[np.int64],
+        identities: Identities,
+        as_of_ms: int,
+        movement: Movement,
+    ) -> Minted:
+        plan, former = self.plan, self.current
+        number = 1 if former is None else former.version + 1
+        before = {} if former is None else {s.id: s for s in former.segments}
+        features = tuple(
+            FeatureScale(f.name, f.transform, f.weight, offset, scale, f.step)
+            for f, offset, scale in zip(
+                plan.features.features, scaling.offset.tolist(), scaling.scale.tolist(), strict=True
+            )
+        )
+        names = name_all(plan, features, centres, counts, identities.ids, {i: s.name for i, s in before.items()})
+        parents = identities.lineage.parents
+        segments = tuple(
+            Segment(
+                id=number_,
+                name=name,
+                size=int(count),
+                centroid=tuple(centre),
+                born=before[number_].born if number_ in before else number,
+                parent=before[number_].parent if number_ in before else parents.get(number_),
+            )
+            for number_, name, count, centre in zip(
+                identities.ids, names, counts.tolist(), centres.tolist(), strict=True
+            )
+        )
+        into = {merge.segment: merge.into for merge in identities.lineage.merged}
+        gone = tuple(
+            Retired(number_, before[number_].name, number, into.get(number_))
+            for number_ in identities.lineage.retired
+        )
+        version = ModelVersion(
+            version=number,
+            instance=self.instance,
+            as_of_ms=as_of_ms,
+            reason=reason,
+            seed=plan.seed,
+            segments_wanted=plan.segments,
+            features_hash=plan.features.hash,
+            features=features,
+            segments=segments,
+            retired=(() if former is None else former.retired) + gone,
+            next_id=identities.next_id,
+            customers=int(counts.sum()),
+            rules=plan.rules,
+            movement=movement,
+        )
+        self.current = version
+        return Minted(version, _lineage(version, before, identities.lineage, gone))
+
+
+def _scaling(version: ModelVersion) -> Scaling:
+    scales = version.features
+    return Scaling(
+        offset=np.array([f.offset for f in scales]),
+        scale=np.array([f.scale for f in scales]),
+        weight=np.array([f.weight for f in scales]),
+    )
+
+
+def _lineage(
+    version: ModelVersion, before: dict[int, Segment], lineage: Lineage, gone: tuple[Retired, ...]
+) -> LineageRecord:
+    split = {s.child for s in lineage.split}
+    changes = [
+        Change("split" if s.id in split else "born", s.id, s.name, parent=s.parent)
+        for s in version.segments
+        if s.id not in before
+    ]
+    changes += [
+        Change("renamed", s.id, s.name, former_name=before[s.id].name)
+        for s in version.segments
+        if s.id in before and before[s.id].name != s.name
+    ]
+    changes += [
+        Change("retired" if r.into is None else "merged", r.id, r.name, into=r.into) for r in gone
+    ]
+    return LineageRecord(version.version, version.instance, version.as_of_ms, tuple(changes))
