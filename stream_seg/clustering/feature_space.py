@@ -1,7 +1,7 @@
 """Which feature stands in which column, and on which lattice: for input whose features come and go.
 
-An absent feature counts as 0, so a feature that appears late is a new column of zeros for everyone so far, and
-changes no sum.
+An absent feature counts as 0, so a feature that appears late is a new column of zeros for everyone so far,
+and changes no sum.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ _LARGEST = 100  # steps stay within 2**±100, so that their squares are ordinary
 
 
 def lattice_step(largest: float) -> float:
-    """Return the power of two that puts values of magnitude `largest` on the lattice, with room to grow 256-fold.
+    """Return the power of two that puts values of magnitude `largest` on the lattice, with room to grow.
+
+    Values may become 256 times as large before they are clipped.
 
     The resolution is then about 10**-7 of `largest`. For 0 it is 2**-16, good for values up to 32,768.
     """
@@ -40,6 +42,7 @@ class FeatureSpace:
     """Names of features in the order of their columns, and the lattice's steps once they are fixed."""
 
     def __init__(self) -> None:
+        """Start without features."""
         self.names: list[Hashable] = []
         self.step: NDArray[np.float64] | None = None
         self.clipped = 0  # values that lay beyond the lattice so far
@@ -78,6 +81,13 @@ class FeatureSpace:
             raise ValueError("a feature is not a number (NaN)")
         return result
 
+    @property
+    def fixed_step(self) -> NDArray[np.float64]:
+        """The lattice's steps, float64[d]; `ValueError` before they are fixed."""
+        if self.step is None:
+            raise ValueError("the lattice is fixed at the end of warm-up")
+        return self.step
+
     def fix_lattice(self, values: NDArray[np.float64]) -> None:
         """Choose every feature's step from the values (float64[n, d]) known so far."""
         finite = np.where(np.isfinite(values), np.abs(values), 0.0)
@@ -85,15 +95,11 @@ class FeatureSpace:
 
     def rows(self, values: NDArray[np.float64]) -> NDArray[np.int32]:
         """Return float64[n, d] on the lattice, int32[n, d], and count what had to be clipped."""
-        if self.step is None:
-            raise ValueError("the lattice is fixed at the end of warm-up")
-        rows, clipped = quantise(values, self.step)
+        rows, clipped = quantise(values, self.fixed_step)
         self.clipped += clipped
         return rows
 
-    def _extend(
-        self, names: Iterable[Hashable], columns: Mapping[Hashable, NDArray[np.float64]]
-    ) -> None:
+    def _extend(self, names: Iterable[Hashable], columns: Mapping[Hashable, NDArray[np.float64]]) -> None:
         for name in names:
             self.names.append(name)
             if self.step is not None:

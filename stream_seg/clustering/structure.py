@@ -32,15 +32,19 @@ NEAR_OPTIMUM = 0.001
 """Fits whose cost is within this share of the best one's count as equals."""
 
 SMALL_SAMPLE = 8000
-"""Below so many points restarts are cheap, and carry the gain."""
+"""Below so many points, none of which stands for several, restarts are cheap, and carry the gain."""
 
 _CANDIDATES = 4  # split and merge pairs that are tried in full at every move
 _LEAST_GAIN = 1e-6  # of the cost, by which a move must lower it
 
 
-def restarts_for(n: int) -> int:
-    """Return how many fresh starts a refit of `n` points makes: 32 for a small sample, 8 for a large one."""
-    return 32 if n < SMALL_SAMPLE else 8
+def restarts_for(weights: NDArray[np.float64]) -> int:
+    """Return how many fresh starts a refit makes: 32 for a small population, 8 for the sample of a large one.
+
+    A weight above 1 says that a point stands for several.
+    """
+    small = weights.shape[0] < SMALL_SAMPLE and float(weights.max(initial=0.0)) <= 1.0
+    return 32 if small else 8
 
 
 def refit(  # noqa: PLR0913 - each of them is a part of the question
@@ -61,7 +65,7 @@ def refit(  # noqa: PLR0913 - each of them is a part of the question
         centres: float64[m, d], the current centres; another `k` than m moves there by splits or merges.
         k: clusters wanted; fewer distinct points give fewer.
         seed: the same seed and arguments give the same fit, bit for bit.
-        restarts: fresh starts beside the warm one; `restarts_for(n)` without it.
+        restarts: fresh starts beside the warm one; `restarts_for(weights)` without it.
         near: see `NEAR_OPTIMUM`; of the fits that near to the best the one is taken under which most of the
             weight stays in its cluster.
 
@@ -70,7 +74,7 @@ def refit(  # noqa: PLR0913 - each of them is a part of the question
 
     """
     if restarts is None:
-        restarts = restarts_for(points.shape[0])
+        restarts = restarts_for(weights)
     rng = np.random.default_rng(seed)
     fresh = [
         lloyd(points, weights, greedy_kmeans_plus_plus(points, weights, k, rng))

@@ -7,7 +7,7 @@ derived from rows and numbers (``State.settle``).
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -62,26 +62,53 @@ def checkpoint(state: State, outcome: Outcome, sizes_before: dict[int, int]) -> 
     """Make the checkpoint of the step that ``state`` has just made; ``sizes_before`` are the segment sizes before it."""
     rows = state.rows
     written = outcome.written if state.version is not None else np.zeros(0, dtype=np.int64)
-    fields = describe(state, written) if len(written) else None
-    blobs = encode_rows(state, written)
     after = state.numbers.sizes
     change = {s: after.get(s, 0) - sizes_before.get(s, 0) for s in sorted({*after, *sizes_before})}
     return Checkpoint(
         partition=state.partition,
         start=outcome.start,
         numbers=state.numbers,
-        rows=[]
-        if fields is None
-        else [
-            StoredRow(row, blob, customer, flat)
-            for row, blob, customer, flat in zip(
-                written.tolist(), blobs, fields.customers, fields.flat, strict=True
-            )
-        ],
+        rows=_stored(state, written, state.version),
         freed=sorted({row for row, _ in outcome.removed if row >= rows.used or rows.customers[row] is None}),
         gone=sorted({customer for _, customer in outcome.removed if customer not in rows.index}),
         sizes={segment: delta for segment, delta in change.items() if delta},
     )
+
+
+def full_checkpoint(
+    state: State, versions: Mapping[int, ModelVersion], gone: Iterable[str]
+) -> Checkpoint:
+    """All of a partition, to be stored where nothing of it is: its position counts from batch 0."""
+    used = state.rows.used
+    residents = np.flatnonzero(state.rows.aggregates.events[:used] > 0)
+    rows: list[StoredRow] = []
+    written_under = state.rows.placement.version[residents]
+    for number in np.unique(written_under).tolist():
+        which = residents[written_under == number]
+        rows += _stored(state, which, versions[number])
+    position = state.numbers.position
+    return Checkpoint(
+        partition=state.partition,
+        start=Position(position.next_offset, 0),
+        numbers=state.numbers,
+        rows=rows,
+        freed=[],
+        gone=sorted(customer for customer in gone if customer not in state.rows.index),
+        sizes={segment: size for segment, size in state.numbers.sizes.items() if size},
+    )
+
+
+def _stored(state: State, which: NDArray[np.int64], version: ModelVersion | None) -> list[StoredRow]:
+    """Rows all last written under ``version``, ready to be stored."""
+    if not len(which):
+        return []
+    fields = describe(state, which, version)
+    return [
+        StoredRow(row, blob, customer, flat)
+        for row, blob, customer, flat in zip(
+            which.tolist(), encode_rows(state, which), fields.customers, fields.flat, strict=True
+        )
+    ]
 
 
 def _row_type(slots: int) -> np.dtype[np.void]:

@@ -361,12 +361,15 @@ def describe_rows(
     rows: Placement,
     layout: Layout,
     version: VersionArrays,
+    places: NDArray[np.int32],
     values: NDArray[np.float64],
     distance: NDArray[np.float64],
     confidence: NDArray[np.float64],
     runner_up: NDArray[np.int32],
 ) -> None:
     """What readers see of rows, as of each row's ``written_ms`` under ``version``, which each was last written under.
+
+    ``places`` int32: a segment id's place in that version.
 
     Writes ``values`` float64 [m, d] in the features' own units (NaN where a feature stands at its default), ``distance``,
     ``confidence`` (NaN: one segment) and ``runner_up`` ids (−1: none), [m] each.
@@ -384,7 +387,7 @@ def describe_rows(
                 values[m, j] = math.nan
         vector(slots, first_ms, last_ms, then, layout, point)
         scale_row(point, version.step, version.offset, version.factor, z)
-        distance[m], confidence[m], other = judge(z, version.centres, rows.cluster[row])
+        distance[m], confidence[m], other = judge(z, version.centres, places[rows.segment[row]])
         runner_up[m] = version.ids[other] if other >= 0 else -1
 
 

@@ -220,6 +220,7 @@ def describe(state: State, which: NDArray[np.int64], version: ModelVersion | Non
         rows.placement,
         state.features.layout,
         version.arrays,
+        version.places,
         values,
         distance,
         confidence,

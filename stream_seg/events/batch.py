@@ -69,6 +69,21 @@ class EventBatch:
         return type(self)(**parts, next_offset=next_offset)
 
     @classmethod
+    def empty(cls, numbers: int, tokens: int, features: int, next_offset: int) -> Self:
+        """No event, with so many columns of each kind: what moves a position only."""
+        return cls(
+            customers=[],
+            time_ms=np.zeros(0, dtype=np.int64),
+            offset=np.zeros(0, dtype=np.int64),
+            ids=[],
+            types=[],
+            numbers=np.zeros((0, numbers)),
+            tokens=np.zeros((0, tokens), dtype=np.uint64),
+            matches=np.zeros((0, features), dtype=np.bool_),
+            next_offset=next_offset,
+        )
+
+    @classmethod
     def joined(cls, parts: list[Self]) -> Self:
         """Consecutive batches as one. ``parts`` must not be empty."""
         if len(parts) == 1:

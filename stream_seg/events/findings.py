@@ -33,7 +33,8 @@ class Findings:
     def mark_row(self, row: int, error: DecodeError) -> None:
         """Note ``error`` for one row."""
         if not self._code[row]:
-            self._errors.append(error)
+            if not self._errors or self._errors[-1] is not error:
+                self._errors.append(error)
             self._code[row] = len(self._errors)
 
     @property

@@ -81,8 +81,6 @@ class Report:
             self.add(where, f"{cause}{_instead(where, item['input'])}")
         elif field is None or kind in {"model_type", "dict_type"}:
             self.add(where, f"must be a table{_instead(where, item['input'])}")
-        elif kind in {"string_too_short", "string_too_long"}:
-            self.add(where, f"must be text of {_length(field.metadata)} characters")
         else:
             self.add(where, f"must be {allowed(field)}{_instead(where, item['input'])}")
 
@@ -99,9 +97,3 @@ def _instead(path: tuple[str, ...], value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     # an address may hold a password wherever it was written
     return f", not {text}" if len(text) <= _SHOWN and "@" not in text else ""
-
-
-def _length(metadata: Iterable[object]) -> str:
-    least = next((m.min_length for m in metadata if hasattr(m, "min_length")), 0)
-    most = next((m.max_length for m in metadata if hasattr(m, "max_length")), None)
-    return f"{least} to {most}" if most else f"at least {least}"

@@ -32,6 +32,8 @@ DEFAULT_DELIVERY: Literal["exactly_once", "at_least_once"] = "at_least_once"
 _MODEL_NAME = '1 to 100 letters, digits and "-"'
 _ALGORITHM = '"population" or "river:" and the name of a river clusterer, such as "river:cluster.DBSTREAM"'
 _TOPIC = '1 to 249 letters, digits, ".", "_" and "-"'
+_GROUP = "1 to 249 characters"
+_FOLDER = "a folder's path"
 _PATH = "a dotted path into the record, without empty parts"
 _ZONE = 'a time zone of the IANA database, such as "UTC" or "Europe/Amsterdam"'
 
@@ -111,8 +113,10 @@ class SourceSettings(Section):
     topic: Annotated[str, _text(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}", _TOPIC)] | None = Field(
         default=None, description="The one input topic.", json_schema_extra={"allowed": _TOPIC}
     )
-    group: Annotated[str, Field(min_length=1, max_length=249)] | None = Field(
-        default=None, description="The consumer group; by default the model's name."
+    group: Annotated[str, _text(r"[^\x00-\x1f]{1,249}", _GROUP)] | None = Field(
+        default=None,
+        description="The consumer group; by default the model's name.",
+        json_schema_extra={"allowed": _GROUP},
     )
     format: Literal["json"] = Field(default="json", description="The records' format.")
     start: Literal["earliest", "latest"] = Field(
@@ -224,7 +228,9 @@ class SnapshotSettings(Section):
     """``[snapshot]``: copies of a model in a folder."""
 
     every_minutes: Annotated[float, Field(ge=0)] = Field(default=0.0, description="How often; 0 is never.")
-    dir: Annotated[str, Field(min_length=1)] = Field(
-        default="snapshots", description="The folder they go to."
+    dir: Annotated[str, _text(r"[^\x00]+", _FOLDER)] = Field(
+        default="snapshots",
+        description="The folder they go to.",
+        json_schema_extra={"allowed": _FOLDER},
     )
     keep: Whole = Field(default=3, description="How many are kept.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
@@ -20,7 +20,7 @@ _SECRET = re.compile(
     r"password|passwd|secret|token|credential|jaas|oauth.*config|private|(^|[._])key([._]pem)?$",
     re.IGNORECASE,
 )
-_NAMES = re.compile(r"(username|name|id|location|file|path|principal)$", re.IGNORECASE)
+_NAMES = re.compile(r"((?<!host)name|id|location|file|path|principal)$", re.IGNORECASE)
 _RESERVED = {
     "bootstrap_servers": "kafka.bootstrap_servers",
     "session_timeout_ms": "kafka.session_timeout_ms",
@@ -157,7 +157,7 @@ class RedisSettings(Section):
         query = parse_qsl(parts.query, keep_blank_values=True)
         shown = [(name, _HIDDEN if is_secret(name) else value) for name, value in query]
         text = urlencode(shown, quote_via=quote, safe="*/")
-        return urlunsplit((parts.scheme, f"{credentials}{at}{place}", parts.path, text, parts.fragment))
+        return f"{parts.scheme}://{credentials}{at}{place}{parts.path}{'?' if text else ''}{text}"
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Show the address without its password."""

@@ -118,6 +118,7 @@ class LocalServer:
         """Start its process without waiting until it serves."""
         if self.is_running:
             return
+        self._gone(STOP_SECONDS)  # lets go of one that ended by itself
         program = self._program
         program.log.parent.mkdir(parents=True, exist_ok=True)
         remove = ["--remove", str(program.removable)] if program.removable else []

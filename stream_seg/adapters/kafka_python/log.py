@@ -1,0 +1,261 @@
+"""Output topics and consumer offsets through kafka-python: in one transaction, or acknowledged before committed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from kafka import KafkaProducer
+from kafka import errors as kafka_errors
+from kafka.producer.future import FutureRecordMetadata
+
+from stream_seg.adapters.kafka_python.connection import open_producer
+from stream_seg.adapters.kafka_python.refusals import translated
+from stream_seg.adapters.kafka_python.source import GroupToken, commit_offsets
+from stream_seg.adapters.kafka_python.watchdog import Watchdog
+from stream_seg.engine.ports import Membership, Transaction
+from stream_seg.errors import OwnershipLost, ServerUnavailable, StreamSegError
+from stream_seg.settings.servers import KafkaSettings
+
+__all__ = ["AtLeastOnceLog", "Hook", "TransactionalLog"]
+
+Hook = Callable[[str], None]
+"""Called at named steps of a commit: ``before_send``, ``after_send``, ``after_send_offsets``, ``before_commit``,
+``after_commit``. Tests stop or kill there."""
+
+BATCH_BYTES: Final = 256 << 10
+# The broker's own bound on a request is 100 MB; dead letters may be as large as the input's largest record.
+REQUEST_BYTES: Final = 64 << 20
+# The next transaction is refused until the last one's markers are written, which takes some milliseconds:
+# with the client's own 100 ms between attempts a transaction takes 113–122 ms, with 3 ms it takes 17–22.
+RETRY_BACKOFF_MS: Final = 3
+CLOSE_SECONDS: Final = 0.5
+
+
+def _no_hook(_: str) -> None:
+    """Do nothing."""
+
+
+class _Producing:
+    """What both logs share: a producer that is made when it is needed, and again after any failure."""
+
+    def __init__(
+        self, settings: KafkaSettings, topic: str, start_timeout_s: float, hooks: Hook | None
+    ) -> None:
+        self._settings, self._topic, self._start_timeout_s = settings, topic, start_timeout_s
+        self._limit_s = settings.transaction_timeout_ms / 1000
+        self._hook = hooks or _no_hook
+        self._producer: KafkaProducer | None = None
+        self._watchdog = Watchdog("stream-seg-commit")
+
+    def _open(self) -> KafkaProducer:
+        raise NotImplementedError
+
+    def _ready(self) -> KafkaProducer:
+        if self._producer is None:
+            self._producer = self._open()
+        return self._producer
+
+    def _drop(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            discard(producer)
+
+    def _commit_watched(self, transaction: Transaction, commit: Callable[[Transaction, float], None]) -> None:
+        """Commit within the time a transaction may take; after any failure the producer is a new one."""
+        _check_membership(transaction, self._topic)
+        deadline = time.monotonic() + self._limit_s
+        try:
+            self._ready()
+            self._watchdog.run(lambda: commit(transaction, deadline), self._limit_s, "committing to Kafka")
+        except BaseException as error:
+            self._rebuild()
+            if isinstance(error, kafka_errors.KafkaError):
+                raise translated(error, "committing") from error
+            raise
+
+    def _rebuild(self) -> None:
+        """Leave the producer behind; offsets and records of a failed transaction would leak into its next one."""
+        self._drop()
+
+    def close(self) -> None:
+        """End the producer."""
+        self._drop()
+        self._watchdog.close()
+
+
+class TransactionalLog(_Producing):
+    """``Log`` that is exactly once: records and offsets in one Kafka transaction.
+
+    Its producer is begun anew after every failure, which also ends what the former one left open.
+    """
+
+    def __init__(  # noqa: PLR0913 - keywords
+        self,
+        settings: KafkaSettings,
+        transactional_id: str,
+        *,
+        topic: str,
+        start_timeout_s: float = 10.0,
+        hooks: Hook | None = None,
+    ) -> None:
+        """Describe the producer of that id; it is made with the first commit. ``topic`` is the input's."""
+        super().__init__(settings, topic, start_timeout_s, hooks)
+        self.transactional_id = transactional_id
+
+    def commit(self, transaction: Transaction) -> None:
+        """All or nothing; see ``Log.commit``."""
+        self._commit_watched(transaction, self._transact)
+
+    def _transact(self, transaction: Transaction, deadline: float) -> None:
+        producer = self._ready()
+        producer.begin_transaction()
+        self._hook("before_send")
+        send(producer, transaction, deadline)
+        self._hook("after_send")
+        if transaction.offsets and transaction.membership is not None:
+            token = _token(transaction.membership)
+            producer.send_offsets_to_transaction(commit_offsets(self._topic, transaction.offsets), token.metadata)
+            self._hook("after_send_offsets")
+        self._hook("before_commit")
+        producer.commit_transaction()
+        self._hook("after_commit")
+
+    def fence(self, transactional_id: str) -> None:
+        """Make sure that the producer of that id can commit nothing any more; our own is begun anew."""
+        if transactional_id == self.transactional_id:
+            self._drop()
+            self._ready()
+        else:
+            fence(self._settings, transactional_id, self._start_timeout_s)
+
+    def _open(self) -> KafkaProducer:
+        return open_transactional(self._settings, self.transactional_id, self._start_timeout_s, self._limit_s)
+
+    def _rebuild(self) -> None:
+        self._drop()
+        try:
+            self._ready()  # ends the transaction left open: until then nobody can read the stable offset
+        except ServerUnavailable:
+            pass  # with the next commit or fence, when the broker is back
+
+
+class AtLeastOnceLog(_Producing):
+    """``Log`` that is at least once: all records acknowledged, then the offsets committed as a group member."""
+
+    transactional_id = ""
+
+    def __init__(
+        self, settings: KafkaSettings, *, topic: str, start_timeout_s: float = 10.0, hooks: Hook | None = None
+    ) -> None:
+        """Describe the producer; it is made with the first commit. ``topic`` is the input's."""
+        super().__init__(settings, topic, start_timeout_s, hooks)
+
+    def commit(self, transaction: Transaction) -> None:
+        """Send, wait for every acknowledgement, commit the offsets; see ``Log.commit``."""
+        self._commit_watched(transaction, self._acknowledge)
+
+    def _acknowledge(self, transaction: Transaction, deadline: float) -> None:
+        self._hook("before_send")
+        send(self._ready(), transaction, deadline)
+        self._hook("after_send")
+        if transaction.offsets and transaction.membership is not None:
+            self._hook("before_commit")
+            _token(transaction.membership).commit(
+                self._topic, transaction.offsets, max(0.1, deadline - time.monotonic())
+            )
+        self._hook("after_commit")
+
+    def fence(self, transactional_id: str) -> None:
+        """Make sure that a former owner that used transactions can commit nothing any more."""
+        if transactional_id:
+            fence(self._settings, transactional_id, self._start_timeout_s)
+
+    def _open(self) -> KafkaProducer:
+        return open_producer(
+            self._settings,
+            self._start_timeout_s,
+            enable_idempotence=True,
+            **_tuning(self._settings, self._limit_s),
+        )
+
+
+def send(producer: KafkaProducer, transaction: Transaction, deadline: float) -> None:
+    """Send everything and wait until every record is acknowledged; the first failure is raised.
+
+    A commit can return although its coordinator aborted, so each record's own answer is looked at.
+    """
+    futures: list[FutureRecordMetadata] = []
+    for columns in transaction.columns:
+        topic, partition = columns.topic, columns.partition
+        futures += [
+            producer.send(topic, value, key, None, partition, timestamp)
+            for key, value, timestamp in zip(columns.keys, columns.values, columns.timestamps_ms, strict=True)
+        ]
+    futures += [
+        producer.send(r.topic, r.value, r.key, list(r.headers), r.partition, r.timestamp_ms)
+        for r in transaction.records
+    ]
+    if not futures:
+        return
+    producer.flush(timeout=max(0.1, deadline - time.monotonic()))
+    for future in futures:
+        if not future.is_done or future.exception is not None:
+            future.get(timeout=max(0.1, deadline - time.monotonic()))
+
+
+def open_transactional(
+    settings: KafkaSettings, transactional_id: str, start_timeout_s: float, limit_s: float
+) -> KafkaProducer:
+    """Open a producer of that id; whatever another one of it has open is aborted, and it is fenced."""
+    producer = open_producer(
+        settings,
+        start_timeout_s,
+        transactional_id=transactional_id,
+        transaction_timeout_ms=settings.transaction_timeout_ms,
+        **_tuning(settings, limit_s),
+    )
+    try:
+        producer.init_transactions()
+    except kafka_errors.KafkaError as error:
+        discard(producer)
+        raise translated(error, f"transactional id {transactional_id}") from error
+    return producer
+
+
+def fence(settings: KafkaSettings, transactional_id: str, start_timeout_s: float) -> None:
+    """Take a transactional id over and leave it: its producer can commit nothing any more."""
+    discard(open_transactional(settings, transactional_id, start_timeout_s, start_timeout_s))
+
+
+def discard(producer: KafkaProducer) -> None:
+    """End a producer without waiting for what it still has to send."""
+    try:
+        producer.close(timeout=0)
+    except kafka_errors.KafkaError:
+        pass  # it says that it could not flush, which is what is meant
+
+
+def _tuning(settings: KafkaSettings, limit_s: float) -> dict[str, Any]:
+    """Options that may be set otherwise in ``[kafka.options]``."""
+    ours: dict[str, Any] = {
+        "batch_size": BATCH_BYTES,
+        "max_request_size": REQUEST_BYTES,
+        "max_block_ms": max(1, int(limit_s * 1000)),
+        "retry_backoff_ms": RETRY_BACKOFF_MS,
+        "metrics_enabled": False,
+    }
+    return {name: value for name, value in ours.items() if name not in settings.options}
+
+
+def _token(membership: Membership) -> GroupToken:
+    token = membership.token
+    if not isinstance(token, GroupToken):
+        raise TypeError("the membership is another client's")
+    return token
+
+
+def _check_membership(transaction: Transaction, topic: str) -> None:
+    if transaction.offsets and transaction.membership is None:
+        raise OwnershipLost(f"the group of {topic} is not stable: nothing may be committed until it is")

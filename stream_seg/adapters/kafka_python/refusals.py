@@ -1,0 +1,101 @@
+"""kafka-python's errors in our own terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from kafka import errors as kafka_errors
+
+from stream_seg.errors import OwnershipLost, ServerRefused, ServerUnavailable, StateError, StreamSegError
+
+__all__ = ["is_lost", "reason", "translated"]
+
+_LOST: Final = (
+    kafka_errors.CommitFailedError,
+    kafka_errors.FencedInstanceIdError,
+    kafka_errors.IllegalGenerationError,
+    kafka_errors.InvalidProducerEpochError,
+    kafka_errors.InvalidProducerIdMappingError,
+    kafka_errors.InvalidTxnStateError,
+    kafka_errors.ProducerFencedError,
+    kafka_errors.RebalanceInProgressError,
+    kafka_errors.TransactionAbortedError,
+    kafka_errors.UnknownMemberIdError,
+)
+# What the client wraps into a plain KafkaError, by its text; the state machine of a fenced producer says
+# "Invalid transition".
+_LOST_TEXTS: Final = ("Invalid transition", *(kind.__name__ for kind in _LOST))
+_TOO_LARGE: Final = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
+_RECORD: Final = (
+    *_TOO_LARGE,
+    kafka_errors.InvalidRecordError,
+    kafka_errors.InvalidTimestampError,
+    kafka_errors.PolicyViolationError,
+)
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Give an error, the errors among its arguments and its causes."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [argument for argument in one.args if isinstance(argument, BaseException)]
+        waiting += [one.__cause__, one.__context__]
+
+
+def is_lost(error: BaseException) -> bool:
+    """Say whether an error means that another producer or member has taken over."""
+    return any(
+        isinstance(one, _LOST)
+        or (type(one) is kafka_errors.KafkaError and any(text in str(one) for text in _LOST_TEXTS))
+        for one in chain(error)
+    )
+
+
+def reason(error: BaseException) -> str:
+    """Give an error's short text: its class where it says nothing else."""
+    name = type(error).__name__.removesuffix("Error")
+    text = str(error).strip().rstrip(".").splitlines()
+    return f"{name}: {text[0][:200]}" if text and text[0] != type(error).__name__ else name
+
+
+def translated(error: BaseException, what: str) -> StreamSegError:
+    """Make our error of kafka-python's; ``what`` begins the sentence (a topic, a group, the broker)."""
+    if isinstance(error, StreamSegError):
+        return error
+    for one in chain(error):
+        if isinstance(one, kafka_errors.AuthorizationError | kafka_errors.SaslAuthenticationFailedError):
+            return ServerRefused(f"{what}: Kafka refuses us the right ({reason(one)}): grant it to this user")
+        if isinstance(one, kafka_errors.OffsetOutOfRangeError | kafka_errors.LogTruncationError):
+            return StateError(
+                f"{what} no longer holds the records that come next ({reason(one)}): "
+                "they were deleted, or the topic was made anew; restore a snapshot, or reset the model"
+            )
+        if isinstance(one, kafka_errors.InvalidSessionTimeoutError):
+            return ServerRefused(
+                f"{what}: Kafka refuses kafka.session_timeout_ms: keep it between the broker's "
+                "group.min.session.timeout.ms and group.max.session.timeout.ms"
+            )
+        if isinstance(one, kafka_errors.InconsistentGroupProtocolError):
+            return ServerRefused(
+                f"{what}: the consumer group has members that assign partitions in another way: "
+                "stop them, or set another source.group"
+            )
+        if isinstance(one, kafka_errors.InvalidTransactionTimeoutError):
+            return ServerRefused(
+                f"{what}: Kafka refuses kafka.transaction_timeout_ms: keep it under the broker's "
+                "transaction.max.timeout.ms"
+            )
+        if isinstance(one, _RECORD):
+            return ServerRefused(f"{what} refuses a record ({reason(one)}): check the topic's settings")
+    if is_lost(error):
+        return OwnershipLost(f"{what}: another worker has taken over ({reason(error)}): look at what is committed")
+    if isinstance(error, kafka_errors.RetriableError | OSError):
+        return ServerUnavailable(f"{what}: Kafka does not answer ({reason(error)}): wait until it is back")
+    return ServerRefused(f"{what}: Kafka says no ({reason(error)}): look at the broker's log")

@@ -1,0 +1,241 @@
+"""The input topic read through kafka-python, as a member of the consumer group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from kafka import KafkaConsumer
+from kafka import errors as kafka_errors
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata, TopicPartition
+
+from stream_seg.adapters.kafka_python.connection import open_consumer
+from stream_seg.adapters.kafka_python.rebalance import Rebalances
+from stream_seg.adapters.kafka_python.refusals import translated
+from stream_seg.engine.ports import Committed, Membership, Polled
+from stream_seg.errors import OwnershipLost, ServerUnavailable
+from stream_seg.events.records import RawRecords
+from stream_seg.settings.servers import KafkaSettings
+
+__all__ = ["GroupToken", "KafkaPythonSource"]
+
+MAX_RECORDS: Final = 20_000
+PARTITION_BYTES: Final = 4 << 20
+# How long a fetch waits for records; what is sought or resumed meanwhile waits for it too.
+FETCH_WAIT_MS: Final = 100
+ASK_SECONDS: Final = 5.0
+REST_SECONDS: Final = 0.05
+HEARTBEATS_PER_SESSION: Final = 3
+LONGEST_HEARTBEAT_MS: Final = 3_000
+
+
+class GroupToken:
+    """What kafka-python needs to commit as the member that a ``Membership`` tells of."""
+
+    def __init__(self, metadata: ConsumerGroupMetadata, consumer: KafkaConsumer) -> None:
+        """Keep the snapshot and the consumer it is of."""
+        self.metadata = metadata
+        self._consumer = consumer
+
+    def commit(self, topic: str, offsets: Mapping[int, Committed], timeout_s: float) -> None:
+        """Commit offsets without a transaction; the broker refuses them from a member that is out.
+
+        Raises ``OwnershipLost`` where the membership is not that of the snapshot any more.
+        """
+        if self._consumer.group_metadata()[:3] != self.metadata[:3]:
+            raise OwnershipLost(f"the group of {topic} has changed since the last poll: take the partitions over again")
+        self._consumer.commit(commit_offsets(topic, offsets), timeout_ms=int(timeout_s * 1000))
+
+
+def commit_offsets(topic: str, offsets: Mapping[int, Committed]) -> dict[TopicPartition, OffsetAndMetadata]:
+    """Give offsets as kafka-python takes them."""
+    return {
+        TopicPartition(topic, partition): OffsetAndMetadata(committed.next_offset, committed.metadata, -1)
+        for partition, committed in offsets.items()
+    }
+
+
+class KafkaPythonSource:
+    """``Source`` on kafka-python: bytes, read committed, offsets committed by the ``Log`` only.
+
+    A partition is not read before ``seek`` has said from where. ``partitions`` asks the broker each time.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topic: str,
+        group: str,
+        *,
+        count_partitions: Callable[[], int],
+        start_timeout_s: float = 10.0,
+        max_records: int = MAX_RECORDS,
+    ) -> None:
+        """Connect and subscribe; the group is joined by polling.
+
+        ``count_partitions`` asks for the topic's number of partitions; ``max_records`` bounds one poll.
+        Raises what :func:`~stream_seg.adapters.kafka_python.connection.open_consumer` does.
+        """
+        self.topic = topic
+        self.group = group
+        self._count_partitions = count_partitions
+        self._single = count_partitions() == 1
+        self._max_records = max_records
+        self._stable_seconds = settings.transaction_timeout_ms / 1000 + ASK_SECONDS
+        self._consumer = open_consumer(settings, start_timeout_s, **_consumer_options(settings, group))
+        self._paused: frozenset[int] = frozenset()
+        self._unsought: set[int] = set()
+        self._rebalances = Rebalances(self._consumer, topic, self._unsought)
+        self._consumer.subscribe([topic], listener=self._rebalances.listener)
+
+    def partitions(self) -> int:
+        """The number of partitions of the topic now; ``NotFoundError`` where there is no such topic."""
+        return self._count_partitions()
+
+    def poll(self, timeout_s: float, *, on_lost: Callable[[frozenset[int]], None] | None = None) -> Polled:
+        """Fetch, and keep the membership alive; see ``Source.poll``.
+
+        ``on_lost`` runs in another thread while this one waits; it may use anything, this source included.
+        Nothing comes while the broker is away. Raises ``StateError`` where the topic no longer holds what
+        comes next, and ``ServerRefused`` where the broker says no.
+        """
+        with self._rebalances.watched(on_lost):
+            batches = self._fetch(timeout_s)
+        gained, lost = self._rebalances.taken()
+        assigned = frozenset(tp.partition for tp in self._consumer.assignment())
+        records = {
+            tp.partition: _columns(records, self._single)
+            for tp, records in batches.items()
+            if tp.partition in assigned and tp.partition not in self._unsought
+        }
+        return Polled(records, assigned, gained & assigned, lost, self.membership())
+
+    def _fetch(self, timeout_s: float) -> dict[TopicPartition, list[Any]]:
+        try:
+            polled: dict[TopicPartition, list[Any]] = self._consumer.poll(
+                timeout_ms=int(timeout_s * 1000), max_records=self._max_records
+            )
+        except kafka_errors.KafkaError as error:
+            failure = translated(error, f"topic {self.topic}")
+            if not isinstance(failure, ServerUnavailable | OwnershipLost):
+                raise failure from error
+            # The client goes on trying, or joins again, with the next poll; a caller's loop must not spin.
+            time.sleep(min(timeout_s, REST_SECONDS))
+            return {}
+        return polled
+
+    def membership(self) -> Membership | None:
+        """Give the membership as it is now: right after a poll, and inside ``on_lost``; ``None`` while not stable."""
+        metadata = self._consumer.group_metadata()
+        if metadata.state != MemberState.STABLE or metadata.generation_id <= 0 or not metadata.member_id:
+            return None  # generation −1 would not be fenced by the broker
+        return Membership(metadata.generation_id, metadata.member_id, GroupToken(metadata, self._consumer))
+
+    def committed(self, partition: int) -> Committed | None:
+        """Give the stable offset; waits while a transaction is open on it, as long as one can stay open.
+
+        Raises ``ServerUnavailable`` if it is not to be had by then: never taken for "no offset".
+        """
+        deadline = time.monotonic() + self._stable_seconds
+        while True:
+            try:
+                found = self._consumer.committed(
+                    TopicPartition(self.topic, partition), metadata=True, timeout_ms=int(ASK_SECONDS * 1000)
+                )
+            except kafka_errors.KafkaError as error:
+                failure = translated(error, f"group {self.group}")
+                if not isinstance(failure, ServerUnavailable) or time.monotonic() > deadline:
+                    raise failure from error
+            else:
+                return None if found is None else Committed(found.offset, found.metadata or "")
+
+    def seek(self, partition: int, next_offset: int) -> None:
+        """Read on from there. A partition that has been lost meanwhile raises ``OwnershipLost``."""
+        try:
+            self._consumer.seek(TopicPartition(self.topic, partition), int(next_offset))
+        except ValueError as error:
+            raise OwnershipLost(f"partition {partition} of {self.topic} is not ours any more") from error
+        self._unsought.discard(partition)
+        self._set_paused()
+
+    def pause(self, partitions: frozenset[int]) -> None:
+        """Fetch nothing from exactly these; all other assigned ones that have been sought are read."""
+        self._paused = frozenset(partitions)
+        self._set_paused()
+
+    def _set_paused(self) -> None:
+        paused = {tp.partition for tp in self._consumer.paused()}
+        ours = {tp.partition for tp in self._consumer.assignment()}
+        wanted = (self._paused | self._unsought) & ours
+        for partition in wanted - paused:
+            self._consumer.pause(TopicPartition(self.topic, partition))
+        for partition in (paused & ours) - wanted:
+            self._consumer.resume(TopicPartition(self.topic, partition))
+
+    def begins(self, partition: int) -> int:
+        """Give the first offset the topic still holds."""
+        where = TopicPartition(self.topic, partition)
+        return int(self._asked(self._consumer.beginning_offsets, [where])[where])
+
+    def ends(self, partitions: Sequence[int]) -> dict[int, int]:
+        """Give the offsets after the last stable record, transaction markers included."""
+        found = self._asked(self._consumer.end_offsets, [TopicPartition(self.topic, p) for p in partitions])
+        return {tp.partition: int(offset) for tp, offset in found.items()}
+
+    def _asked(self, question: Callable[..., dict[TopicPartition, int]], where: list[TopicPartition]) -> Any:
+        try:
+            return question(where, timeout_ms=int(ASK_SECONDS * 1000))
+        except kafka_errors.KafkaError as error:
+            raise translated(error, f"topic {self.topic}") from error
+
+    def read_up(self, partition: int) -> int | None:
+        """Give the next offset to be returned, markers and aborted records passed over; ``None``: unknown."""
+        where = TopicPartition(self.topic, partition)
+        if partition in self._unsought or where not in self._consumer.assignment():
+            return None
+        try:
+            position: int | None = self._consumer.position(where, timeout_ms=0)
+        except kafka_errors.KafkaError:
+            return None
+        return position
+
+    def close(self) -> None:
+        """Leave the group, within some seconds."""
+        self._consumer.close(autocommit=False, timeout_ms=int(ASK_SECONDS * 1000))
+
+
+def _consumer_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
+    """What must be so, and what may be set otherwise in ``[kafka.options]``."""
+    fixed = {
+        "group_id": group,
+        "enable_auto_commit": False,
+        "isolation_level": "read_committed",
+        "auto_offset_reset": "none",  # a position out of range is an error, never a jump
+        "session_timeout_ms": settings.session_timeout_ms,
+    }
+    ours = {
+        "heartbeat_interval_ms": min(
+            LONGEST_HEARTBEAT_MS, settings.session_timeout_ms // HEARTBEATS_PER_SESSION
+        ),
+        "fetch_max_wait_ms": FETCH_WAIT_MS,
+        "max_partition_fetch_bytes": PARTITION_BYTES,
+        "partition_assignment_strategy": CooperativeStickyAssignor.name,
+        "metrics_enabled": False,
+    }
+    return {**{name: value for name, value in ours.items() if name not in settings.options}, **fixed}
+
+
+def _columns(records: list[Any], single_partition: bool) -> RawRecords:  # noqa: FBT001 - as RawRecords has it
+    """Turn one partition's records, in offset order, into columns."""
+    _, _, _, offsets, timestamps, _, keys, values, *_ = zip(*records, strict=True)
+    return RawRecords(
+        keys=list(keys),
+        values=list(values),
+        offset=np.array(offsets, dtype=np.int64),
+        timestamp_ms=np.array(timestamps, dtype=np.int64),
+        next_offset=int(offsets[-1]) + 1,
+        single_partition=single_partition,
+    )
