@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -156,10 +157,10 @@ def _signals() -> Iterator[None]:
 
 def _reader_is_gone() -> bool:
     """Say whether standard output is the broken pipe; if so make the interpreter's last flush harmless."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        return True
-    return False
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)  # POLLERR and POLLHUP are always reported
+    if not poll.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True

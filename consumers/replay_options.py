@@ -26,7 +26,7 @@ class EventTime:
 
     @classmethod
     def parsed(cls, text: str) -> EventTime:
-        """Read a date (00:00 UTC), an RFC 3339 time (UTC without a zone) or a duration; else ``ValueError``."""
+        """Read a date (00:00 UTC), RFC 3339 (UTC without a zone) or a duration; else ``ValueError``."""
         try:
             return cls(back_ms=parse_duration_ms(text))
         except ValueError:

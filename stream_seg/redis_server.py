@@ -5,23 +5,14 @@ Shared by the store and by ``stream_seg.lookup``, so it needs nothing but redis-
 
 from __future__ import annotations
 
-import socket
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    ConnectionError,  # noqa: A004 - redis-py's names
-    NoPermissionError,
-    OutOfMemoryError,
-    RedisError,
-    ResponseError,
-    TimeoutError,  # noqa: A004
-)
+from redis import exceptions
 
 from stream_seg.errors import ServerError, ServerRefused, ServerUnavailable, UsageError
 
@@ -29,9 +20,21 @@ __all__ = ["address_of", "opened", "options", "our_error", "our_errors"]
 
 Client = TypeVar("Client")
 
-_PORT = 6379
-_PASSING = ("BUSY", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "READONLY", "TRYAGAIN", "UNBLOCKED")
-"""Refusals that end by themselves, or with a fail-over."""
+_DEFAULT_PORT: Final = 6379
+_CODES: Final = (
+    (exceptions.AuthenticationError, "NOAUTH"),
+    (exceptions.AuthorizationError, "NOAUTH"),
+    (exceptions.BusyLoadingError, "LOADING"),
+    (exceptions.ClusterDownError, "CLUSTERDOWN"),
+    (exceptions.NoPermissionError, "NOPERM"),
+    (exceptions.OutOfMemoryError, "OOM"),
+    (exceptions.ReadOnlyError, "READONLY"),
+)
+"""redis-py takes the code out of the messages of these."""
+_PASSING: Final = frozenset(
+    {"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "READONLY", "UNBLOCKED"}
+)
+"""Refusals that end by themselves or with a fail-over: waiting may help."""
 
 
 def address_of(url: str) -> str:
@@ -41,24 +44,24 @@ def address_of(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        port = parts.port or _PORT
+        port = parts.port
     except ValueError:
-        parts, port = urlsplit(""), 0
+        parts, port = urlsplit(""), None
     if parts.scheme == "unix" and parts.path:
         return parts.path
-    if parts.scheme not in {"redis", "rediss"} or not parts.hostname or not port:
+    if parts.scheme not in {"redis", "rediss"} or not parts.hostname or port == 0:
         raise UsageError(
-            "the Redis URL cannot be read: it must be redis://[user:password@]host:port/db, rediss://… or unix:///path"
+            "the Redis URL cannot be read: write redis://[user:password@]host:port/db, rediss://… or unix:///path"
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{host}:{port}"
+    return f"{host}:{port or _DEFAULT_PORT}"
 
 
-def options(timeout_s: float, connect_timeout_s: float | None = None) -> dict[str, Any]:
-    """Return client options: time-outs on, bytes as bytes, and replies of one protocol on every server."""
+def options(timeout_s: float) -> dict[str, Any]:
+    """Return client options: time-outs on, bytes as bytes, and one protocol's replies on every server."""
     return {
         "socket_timeout": timeout_s,
-        "socket_connect_timeout": timeout_s if connect_timeout_s is None else connect_timeout_s,
+        "socket_connect_timeout": timeout_s,
         "socket_keepalive": True,
         "decode_responses": False,
         "protocol": 2,
@@ -66,47 +69,75 @@ def options(timeout_s: float, connect_timeout_s: float | None = None) -> dict[st
 
 
 def opened(from_url: Callable[..., Client], url: str, **keywords: Any) -> Client:  # noqa: ANN401 - redis-py's
-    """Make a client without connecting; :class:`~stream_seg.errors.UsageError` where the URL is no good."""
+    """Make a client, without connecting.
+
+    Raises :class:`~stream_seg.errors.UsageError` where the URL or an option in it is no good.
+    """
     address = address_of(url)
     try:
         client = from_url(url, **keywords)
-        pool = client.connection_pool  # type: ignore[attr-defined]
+        pool: Any = client.connection_pool  # type: ignore[attr-defined]
         pool.connection_class(**pool.connection_kwargs)  # finds options that redis-py does not know
     except (TypeError, ValueError):
-        # The cause would show the URL's options.
-        raise UsageError(f"an option in the URL of Redis at {address} is unknown or has a wrong value") from None
+        # The cause would show the URL's options, and a password may be among them.
+        raise UsageError(
+            f"an option in the URL of Redis at {address} is unknown or has a wrong value: correct it"
+        ) from None
     return client
 
 
 @contextmanager
 def our_errors(address: str) -> Iterator[None]:
-    """Raise :class:`~stream_seg.errors.ServerError` for what redis-py raises in the block."""
+    """Raise :class:`~stream_seg.errors.ServerError` for whatever redis-py raises in the block."""
     try:
         yield
-    except (RedisError, OSError) as error:
-        raise our_error(error, address) from None  # redis-py's message may name a customer's key
+    except (exceptions.RedisError, OSError) as error:
+        # Without its cause: redis-py puts commands into messages, and with them customers' ids.
+        raise our_error(error, address) from None
 
 
 def our_error(error: Exception, address: str) -> ServerError:
     """Say in a sentence what an error of redis-py means: ``ServerUnavailable`` where waiting may help."""
     where = f"Redis at {address}"
-    code, _, rest = str(error).partition(" ")
-    if isinstance(error, AuthenticationError | AuthorizationError):
-        return ServerRefused(f"{where} refuses the user or password: correct them in its URL")
-    if isinstance(error, NoPermissionError) or "NOPERM" in str(error) or "ACL failure" in str(error):
+    code = _code(error)
+    if code == "NOAUTH":
+        return ServerRefused(f"{where} does not accept the user and password given: correct them in its URL")
+    if code == "NOPERM":
         return ServerRefused(
-            f"{where} does not give its user the rights that are needed: grant them (docs/reference/redis.md)"
+            f"{where} does not allow its user the commands or keys needed: grant them (docs/reference/redis.md)"
         )
-    if isinstance(error, OutOfMemoryError) or "OOM" in str(error).split():
-        return ServerRefused(f"{where} has no memory left: raise its maxmemory or free some")
-    if isinstance(error, TimeoutError | socket.timeout):
-        return ServerUnavailable(f"{where} did not answer in time: check the server and the network, then try again")
-    if isinstance(error, ConnectionError | OSError):
-        return ServerUnavailable(
-            f"{where} cannot be reached ({_reason(error)}): check that it runs and that its URL is right"
-        )
-    if isinstance(error, ResponseError):
-        if _passes(error):
-            return ServerUnavailable(f"{where} cannot serve us at the moment ({_kind(error)}): wait, or look at its log")
-        return ServerRefused(f"{where} refuses a command ({code if code.isupper() else rest and 'ERR'}): look at its log")
-    return ServerUnavailable(f"{where} gave an answer that cannot be understood: check that it is a Redis")
+    if code == "OOM":
+        return ServerRefused(f"{where} has no memory left: raise its maxmemory or make room")
+    if code in _PASSING:
+        return ServerUnavailable(f"{where} cannot do it at the moment ({code}): wait, or see its log")
+    if isinstance(error, exceptions.TimeoutError | TimeoutError):
+        return ServerUnavailable(f"{where} did not answer in time: check the server and the network")
+    if isinstance(error, exceptions.ConnectionError | OSError):
+        return ServerUnavailable(f"{where} cannot be reached ({_reason(error)}): check its URL and that it runs")
+    return ServerRefused(f"{where} refuses a command ({code}): see its log")
+
+
+def _code(error: Exception) -> str:
+    """Return the code Redis begins its errors with, ``""`` for an error that is not Redis's."""
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return code
+    if not isinstance(error, exceptions.ResponseError):
+        return ""
+    text = str(error)
+    if "ACL failure in script" in text or "user executing the script" in text:
+        return "NOPERM"
+    first = re.match(r"[A-Z]+\b", text)
+    return first[0] if first else "ERR"
+
+
+def _reason(error: BaseException) -> str:
+    """Return what the operating system says of a connection that failed."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS: {cause.reason or 'failed'}".replace("_", " ").lower().replace("tls", "TLS")
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return "the connection was lost"

@@ -219,7 +219,7 @@ class PopulationKMeans(base.Clusterer):
             population.widen(rows.shape[1])
         start = 0
         while start < rows.shape[0]:
-            stop = start + versions.events_to_check(population.size)
+            stop = start + versions.events_to_check
             population.put(rows[start:stop], None if keys is None else keys[start:stop], versions.model)
             versions.count(min(stop, rows.shape[0]) - start)
             if stop <= rows.shape[0]:

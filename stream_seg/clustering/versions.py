@@ -45,6 +45,7 @@ class Versions:
         self._next_id = 0
         self._checks = 0
         self._events = 0  # since the last check
+        self._size = 0.0  # of the population then
         self._structure_events = 0  # since the last look at the structure
         self._structure_size = 0.0
 
@@ -59,7 +60,7 @@ class Versions:
         by_size = np.argsort(-sizes, kind="stable")
         identities = first_ids(len(by_size))
         self._next_id = identities.next_id
-        self._structure_size = float(rows.shape[0])
+        self._size = self._structure_size = float(rows.shape[0])
         self.model = Model(step, scaling, fit.centres[by_size], identities.ids, self._hysteresis)
         return self.model
 
@@ -76,9 +77,10 @@ class Versions:
         self.model = Model(step, scaling, centres, old.ids, old.hysteresis)
         return self.model
 
-    def events_to_check(self, size: float) -> int:
-        """Return how many more events a population of `size` takes before its next check, at least 1."""
-        return max(1, int(CHECK_SHARE * size) - self._events)
+    @property
+    def events_to_check(self) -> int:
+        """How many more events come before the next check, at least 1."""
+        return max(1, int(CHECK_SHARE * self._size) - self._events)
 
     def count(self, events: int) -> None:
         """Note that so many events have been learned."""
@@ -88,7 +90,7 @@ class Versions:
     def check(self, population: Population) -> None:
         """Make a new version if one is due, and have the population adopt it."""
         old = self._current()
-        self._events = 0
+        self._events, self._size = 0, population.size
         self._checks += 1
         sums = population.sums(len(old.ids))
         proposal = propose(sums, old.step, old.scaling, old.centres_unscaled)

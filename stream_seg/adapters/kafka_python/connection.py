@@ -105,7 +105,9 @@ def _assignors(strategy: Any) -> list[Any]:
     if unknown:
         allowed = ", ".join(f'"{name}"' for name in ASSIGNORS)
         raise ConfigurationError(
-            [f"kafka.options.partition_assignment_strategy must be one or more of {allowed}, not {unknown[0]}"]
+            [
+                f"kafka.options.partition_assignment_strategy must be one or more of {allowed}, not {unknown[0]}"
+            ]
         )
     return [ASSIGNORS[name] for name in names]
 
@@ -144,7 +146,9 @@ def is_final(error: BaseException) -> bool:
     return isinstance(error, _REFUSED) or "Handshake failed" in str(error)
 
 
-def _opened(kind: Callable[..., _C], settings: KafkaSettings, options: dict[str, Any], timeout_s: float) -> _C:
+def _opened(
+    kind: Callable[..., _C], settings: KafkaSettings, options: dict[str, Any], timeout_s: float
+) -> _C:
     quiet()
     made: list[_Client] = []
     where = settings.bootstrap_servers

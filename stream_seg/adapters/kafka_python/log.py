@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from kafka import KafkaProducer
@@ -15,7 +16,7 @@ from stream_seg.adapters.kafka_python.refusals import translated
 from stream_seg.adapters.kafka_python.source import GroupToken, commit_offsets
 from stream_seg.adapters.kafka_python.watchdog import Watchdog
 from stream_seg.engine.ports import Membership, Transaction
-from stream_seg.errors import OwnershipLost, ServerUnavailable, StreamSegError
+from stream_seg.errors import OwnershipLost, StreamSegError
 from stream_seg.settings.servers import KafkaSettings
 
 __all__ = ["AtLeastOnceLog", "Hook", "TransactionalLog"]
@@ -69,10 +70,14 @@ class _Producing:
         try:
             self._ready()
             self._watchdog.run(lambda: commit(transaction, deadline), self._limit_s, "committing to Kafka")
-        except BaseException as error:
+        except kafka_errors.KafkaError as error:
             self._rebuild()
-            if isinstance(error, kafka_errors.KafkaError):
-                raise translated(error, "committing") from error
+            raise translated(error, "committing") from error
+        except Exception:
+            self._rebuild()
+            raise
+        except BaseException:
+            self._drop()  # the process ends
             raise
 
     def _rebuild(self) -> None:
@@ -116,7 +121,9 @@ class TransactionalLog(_Producing):
         self._hook("after_send")
         if transaction.offsets and transaction.membership is not None:
             token = _token(transaction.membership)
-            producer.send_offsets_to_transaction(commit_offsets(self._topic, transaction.offsets), token.metadata)
+            producer.send_offsets_to_transaction(
+                commit_offsets(self._topic, transaction.offsets), token.metadata
+            )
             self._hook("after_send_offsets")
         self._hook("before_commit")
         producer.commit_transaction()
@@ -131,14 +138,14 @@ class TransactionalLog(_Producing):
             fence(self._settings, transactional_id, self._start_timeout_s)
 
     def _open(self) -> KafkaProducer:
-        return open_transactional(self._settings, self.transactional_id, self._start_timeout_s, self._limit_s)
+        return open_transactional(self._settings, self.transactional_id, self._start_timeout_s)
 
     def _rebuild(self) -> None:
         self._drop()
-        try:
-            self._ready()  # ends the transaction left open: until then nobody can read the stable offset
-        except ServerUnavailable:
-            pass  # with the next commit or fence, when the broker is back
+        # At once, since it ends the transaction left open: until then nobody can read the stable offset.
+        # Where it cannot be, the next commit or fence tries again and says why.
+        with suppress(StreamSegError):
+            self._ready()
 
 
 class AtLeastOnceLog(_Producing):
@@ -177,7 +184,7 @@ class AtLeastOnceLog(_Producing):
             self._settings,
             self._start_timeout_s,
             enable_idempotence=True,
-            **_tuning(self._settings, self._limit_s),
+            **_tuning(self._settings, self._start_timeout_s),
         )
 
 
@@ -206,7 +213,7 @@ def send(producer: KafkaProducer, transaction: Transaction, deadline: float) -> 
 
 
 def open_transactional(
-    settings: KafkaSettings, transactional_id: str, start_timeout_s: float, limit_s: float
+    settings: KafkaSettings, transactional_id: str, start_timeout_s: float
 ) -> KafkaProducer:
     """Open a producer of that id; whatever another one of it has open is aborted, and it is fenced."""
     producer = open_producer(
@@ -214,7 +221,7 @@ def open_transactional(
         start_timeout_s,
         transactional_id=transactional_id,
         transaction_timeout_ms=settings.transaction_timeout_ms,
-        **_tuning(settings, limit_s),
+        **_tuning(settings, start_timeout_s),
     )
     try:
         producer.init_transactions()
@@ -226,23 +233,22 @@ def open_transactional(
 
 def fence(settings: KafkaSettings, transactional_id: str, start_timeout_s: float) -> None:
     """Take a transactional id over and leave it: its producer can commit nothing any more."""
-    discard(open_transactional(settings, transactional_id, start_timeout_s, start_timeout_s))
+    discard(open_transactional(settings, transactional_id, start_timeout_s))
 
 
 def discard(producer: KafkaProducer) -> None:
     """End a producer without waiting for what it still has to send."""
-    try:
+    producer._sender.force_close()  # noqa: SLF001 - close() alone goes on sending where it cannot flush
+    with suppress(kafka_errors.KafkaError):  # "cannot flush" is what is meant
         producer.close(timeout=0)
-    except kafka_errors.KafkaError:
-        pass  # it says that it could not flush, which is what is meant
 
 
-def _tuning(settings: KafkaSettings, limit_s: float) -> dict[str, Any]:
+def _tuning(settings: KafkaSettings, start_timeout_s: float) -> dict[str, Any]:
     """Options that may be set otherwise in ``[kafka.options]``."""
     ours: dict[str, Any] = {
         "batch_size": BATCH_BYTES,
         "max_request_size": REQUEST_BYTES,
-        "max_block_ms": max(1, int(limit_s * 1000)),
+        "max_block_ms": max(1, int(start_timeout_s * 1000)),
         "retry_backoff_ms": RETRY_BACKOFF_MS,
         "metrics_enabled": False,
     }

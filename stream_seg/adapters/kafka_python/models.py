@@ -10,13 +10,14 @@ from kafka.structs import TopicPartition
 
 from stream_seg.adapters.kafka_python.connection import open_consumer
 from stream_seg.adapters.kafka_python.refusals import translated
-from stream_seg.errors import ServerUnavailable
+from stream_seg.errors import ServerUnavailable, StateError
 from stream_seg.settings.servers import KafkaSettings
 
 __all__ = ["KafkaPythonModels"]
 
 ASK_SECONDS: Final = 5.0
 FETCH_WAIT_MS: Final = 100
+MAX_RECORDS: Final = 5_000
 # Nothing further read for so long means that nobody answers.
 STALLED_SECONDS: Final = 15.0
 
@@ -38,6 +39,7 @@ class KafkaPythonModels:
             fetch_max_wait_ms=FETCH_WAIT_MS,
             metrics_enabled=False,
         )
+        self._found: list[tuple[str, bytes]] = []
         self._consumer.assign([self._where])
         self._consumer.seek(self._where, 0)
 
@@ -49,23 +51,31 @@ class KafkaPythonModels:
         """
         try:
             end = self._consumer.end_offsets([self._where], timeout_ms=int(ASK_SECONDS * 1000))[self._where]
-            return self._read_to(int(end))
+            self._read_to(int(end))
         except kafka_errors.KafkaError as error:
             raise translated(error, f"topic {self.topic}") from error
+        found, self._found = self._found, []
+        return found
 
-    def _read_to(self, end: int) -> list[tuple[str, bytes]]:
-        found: list[tuple[str, bytes]] = []
+    def _read_to(self, end: int) -> None:
         position = self._position()
+        if position > end:
+            raise StateError(
+                f"topic {self.topic} ends before what was read of it: it was made anew; start again"
+            )
         deadline = time.monotonic() + STALLED_SECONDS
         while position < end:
-            for records in self._consumer.poll(timeout_ms=FETCH_WAIT_MS).values():
-                found += [(r.key.decode(), r.value) for r in records if r.key is not None and r.value is not None]
+            for records in self._consumer.poll(timeout_ms=FETCH_WAIT_MS, max_records=MAX_RECORDS).values():
+                self._found += [
+                    (r.key.decode(), r.value) for r in records if r.key is not None and r.value is not None
+                ]
             before, position = position, self._position()
             if position > before:
                 deadline = time.monotonic() + STALLED_SECONDS
             elif time.monotonic() > deadline:
-                raise ServerUnavailable(f"topic {self.topic} cannot be read to its end: wait for Kafka to answer")
-        return found
+                raise ServerUnavailable(
+                    f"topic {self.topic} cannot be read to its end: wait for Kafka to answer"
+                )
 
     def _position(self) -> int:
         position = self._consumer.position(self._where, timeout_ms=int(ASK_SECONDS * 1000))

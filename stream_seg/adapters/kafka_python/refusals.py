@@ -95,7 +95,9 @@ def translated(error: BaseException, what: str) -> StreamSegError:
         if isinstance(one, _RECORD):
             return ServerRefused(f"{what} refuses a record ({reason(one)}): check the topic's settings")
     if is_lost(error):
-        return OwnershipLost(f"{what}: another worker has taken over ({reason(error)}): look at what is committed")
+        return OwnershipLost(
+            f"{what}: another worker has taken over ({reason(error)}): look at what is committed"
+        )
     if isinstance(error, kafka_errors.RetriableError | OSError):
         return ServerUnavailable(f"{what}: Kafka does not answer ({reason(error)}): wait until it is back")
     return ServerRefused(f"{what}: Kafka says no ({reason(error)}): look at the broker's log")

@@ -46,7 +46,9 @@ class GroupToken:
         Raises ``OwnershipLost`` where the membership is not that of the snapshot any more.
         """
         if self._consumer.group_metadata()[:3] != self.metadata[:3]:
-            raise OwnershipLost(f"the group of {topic} has changed since the last poll: take the partitions over again")
+            raise OwnershipLost(
+                f"the group of {topic} has changed since the last poll: take the partitions over again"
+            )
         self._consumer.commit(commit_offsets(topic, offsets), timeout_ms=int(timeout_s * 1000))
 
 

@@ -61,7 +61,9 @@ class Watchdog:
         self._calls.put(call)  # type: ignore[arg-type] # its result is read here only
         if not call.wait(timeout_s):
             self.close()
-            raise ServerUnavailable(f"{what} took longer than {timeout_s:.3g} s: Kafka does not answer, wait for it")
+            raise ServerUnavailable(
+                f"{what} took longer than {timeout_s:.3g} s: Kafka does not answer, wait for it"
+            )
         return call.result()
 
     def close(self) -> None:

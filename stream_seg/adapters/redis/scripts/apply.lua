@@ -1,0 +1,93 @@
+-- Make one piece of a staged batch current, and with the last of them the position.
+-- KEYS: owner, position, pending, staged, split, segments.
+-- ARGV: token, batch id, number of the piece, partition, prefix of rows, of customers, of segments' hashes.
+-- Returns how many pieces are left.
+local owner, position, pending, staged, split, segments = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local batch_id, number, partition = ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local rows_prefix, customers_prefix, hashes_prefix = ARGV[5], ARGV[6], ARGV[7]
+
+local splits = false -- whether any customer of ours is split
+
+-- Write a customer's public hash, unless another partition has it.
+local function write_customer(row, customer, fields)
+  local key = customers_prefix .. customer
+  local holder = redis.call('HGET', key, 'partition')
+  if holder and holder ~= partition then
+    redis.call('SADD', split, row)
+    splits = true
+    return
+  end
+  redis.call('DEL', key) -- fields that are absent now
+  redis.call('HSET', key, unpack(fields))
+  if splits then
+    redis.call('SREM', split, row)
+  end
+end
+
+-- rows is row, blob, customer, fields, row, blob, … in ascending order of row: one HSET a block.
+local function write_rows(rows)
+  local block, pairs_ = nil, {}
+  for i = 1, #rows, 4 do
+    local row = rows[i]
+    local its_block = math.floor(row / 1024)
+    if its_block ~= block and block then
+      redis.call('HSET', rows_prefix .. block, unpack(pairs_))
+      pairs_ = {}
+    end
+    block = its_block
+    pairs_[#pairs_ + 1] = row
+    pairs_[#pairs_ + 1] = rows[i + 1]
+    write_customer(row, rows[i + 2], rows[i + 3])
+  end
+  if block then
+    redis.call('HSET', rows_prefix .. block, unpack(pairs_))
+  end
+end
+
+local function free_rows(freed)
+  for _, row in ipairs(freed) do
+    redis.call('HDEL', rows_prefix .. math.floor(row / 1024), row)
+    redis.call('SREM', split, row)
+  end
+end
+
+local function delete_customers(gone)
+  for _, customer in ipairs(gone) do
+    local key = customers_prefix .. customer
+    if redis.call('HGET', key, 'partition') == partition then
+      redis.call('DEL', key)
+    end
+  end
+end
+
+-- All pieces are applied: the position moves, and the sizes with it.
+local function finish()
+  local to = redis.call('HMGET', pending, 'end_offset', 'end_batch', 'numbers', 'blocks', 'sizes')
+  redis.call('HSET', position, 'next_offset', to[1], 'batch', to[2], 'batch_id', batch_id, 'numbers', to[3], 'blocks', to[4])
+  forget_staged(pending, staged)
+  add_sizes(segments, hashes_prefix, cmsgpack.unpack(to[5]), 1)
+end
+
+if not owned(owner, ARGV[1]) then
+  return 'lost'
+end
+local state = redis.call('HMGET', pending, 'batch_id', 'done', 'pieces')
+if state[1] ~= batch_id then
+  if redis.call('HGET', position, 'batch_id') == batch_id then
+    return 0 -- a repeat: it is applied
+  end
+  return 'gone'
+end
+local done, pieces = tonumber(state[2]), tonumber(state[3])
+if number == done and done < pieces then
+  splits = redis.call('EXISTS', split) == 1
+  local piece = cmsgpack.unpack(redis.call('HGET', staged, number))
+  write_rows(piece[1])
+  free_rows(piece[2])
+  delete_customers(piece[3])
+  done = redis.call('HINCRBY', pending, 'done', 1)
+end
+if done == pieces then
+  finish()
+end
+return pieces - done
