@@ -1,8 +1,8 @@
 """One way to compile a numeric kernel: cached, without the GIL, with plain IEEE arithmetic.
 
-No ``fastmath`` and no parallel reductions: the order of the additions is the order of the source, so the same build on the
-same processor family gives the same bits. (A cached kernel is recompiled when its own file changes, not when a kernel that it
-calls does: after editing one, delete ``__pycache__/*.nb?``.)
+No ``fastmath`` and no parallel reductions: the order of the additions is the order of the source, so the
+same build on the same processor family gives the same bits. (A cached kernel is recompiled when its own file
+changes, not when a kernel that it calls does: after editing one, delete ``__pycache__/*.nb?``.)
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Names of everything a model keeps in Redis: the one place where they stand (``docs/reference/redis.md``).
 
-Public keys begin with ``seg:<m>:``, private ones of a partition with ``seg:{<m>:<partition>}:``. A model's name holds no colon and
-no brace, so no model's keys begin as another's do; a customer's id stands last and needs no escaping.
+Public keys begin with ``seg:<m>:``, private ones of a partition with ``seg:{<m>:<partition>}:``. A model's
+name holds no colon and no brace, so no model's keys begin as another's do; a customer's id stands last and
+needs no escaping.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Keys:
         """String: one version as JSON."""
         return f"seg:{self.model}:model:{version}"
 
-    def private(self, partition: int) -> str:
+    def private(self, partition: int | str) -> str:
         """How a partition's private keys begin."""
         return f"seg:{{{self.model}:{partition}}}:"
 
@@ -90,22 +91,32 @@ class Keys:
         """Hash: the pieces of a staged batch, and the batch id they belong to."""
         return self.private(partition) + "staged"
 
+    def batch(self, partition: int) -> list[str]:
+        """The four keys that staging and applying look at: owner, position, pending, staged."""
+        return [
+            self.owner(partition),
+            self.position(partition),
+            self.pending(partition),
+            self.staged(partition),
+        ]
+
     def rows(self, partition: int) -> str:
         """How a partition's hashes of customer rows begin; the block's number follows."""
         return self.private(partition) + "rows:"
 
-    def split(self, partition: int) -> str:
+    def split(self, partition: int | str) -> str:
         """Set: row numbers of customers whose public hash another partition has."""
         return self.private(partition) + "split"
 
-    def report(self, partition: int) -> str:
+    def report(self, partition: int | str) -> str:
         """String: the partition's report as JSON."""
         return self.private(partition) + "report"
 
-    def sample(self, partition: int) -> str:
+    def sample(self, partition: int | str) -> str:
         """String: the partition's sample as MessagePack."""
         return self.private(partition) + "sample"
 
+    @property
     def horizon(self) -> str:
         """String: the minter's horizon, event time in ms; empty where it is open."""
         return self.private(0) + "horizon"

@@ -66,7 +66,9 @@ class History:
             segments_wanted=k,
             features_hash=FEATURES.hash,
             features=tuple(
-                FeatureScale(f.name, f.transform, f.weight, float(rng.normal()), float(rng.uniform(0.5, 3)), f.step)
+                FeatureScale(
+                    f.name, f.transform, f.weight, float(rng.normal()), float(rng.uniform(0.5, 3)), f.step
+                )
                 for f in FEATURES.features
             ),
             segments=tuple(Segment(i, f"segment-{i}", 0, tuple(rng.normal(size=d).tolist()), 1) for i in ids),
@@ -128,9 +130,7 @@ def events(least: int = 1, most: int = 60) -> st.SearchStrategy[list[Event]]:
     """Events mostly forward in time, some late, some days of silence."""
     one = st.tuples(
         st.sampled_from("abcdefgh"),
-        st.one_of(
-            st.integers(0, DAY_MS // 4), st.integers(-3 * DAY_MS, 0), st.integers(DAY_MS, 20 * DAY_MS)
-        ),
+        st.one_of(st.integers(0, DAY_MS // 4), st.integers(-3 * DAY_MS, 0), st.integers(DAY_MS, 20 * DAY_MS)),
         st.one_of(st.none(), st.floats(-1000, 1000, allow_nan=False)),
         st.booleans(),
         st.integers(0, 5),

@@ -114,6 +114,10 @@ class View:
         if self._live is not None:
             self._live.stop()
 
+    def say(self, text: str) -> None:
+        """Print a sentence above the drawing."""
+        say(self._console, text)
+
     def show(self, snapshot: Snapshot) -> None:
         """Draw a snapshot; as a line only if the last one is `PLAIN_EVERY_SECONDS` old."""
         if self._live is not None:

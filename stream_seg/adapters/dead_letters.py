@@ -18,12 +18,13 @@ FRAME_BYTES: Final = 512
 class KafkaDeadLetters:
     """``DeadLetters``: one record for each rejected one, on the partition number it came from.
 
-    Key and value are the original bytes; the headers say ``topic``, ``partition``, ``offset``, ``stage``, ``error``
-    and ``message``. Bytes that the topic refuses are replaced by their length and SHA-256, see :func:`dead_letter`.
+    Key and value are the original bytes; the headers say ``topic``, ``partition``, ``offset``, ``stage``,
+    ``error`` and ``message``. Bytes that the topic refuses are replaced by their length and SHA-256, see
+    :func:`dead_letter`.
     """
 
     def __init__(self, topic: str, source_topic: str, largest: int) -> None:
-        """Name the dead-letter topic, the input's, and the largest record batch (bytes) that the former takes."""
+        """Name the dead-letter topic, the input's, and the largest record (bytes) that the former takes."""
         self._topic, self._source_topic, self._largest = topic, source_topic, largest
 
     def __call__(self, partition: int, rejected: Sequence[Rejected]) -> list[Record]:
@@ -36,11 +37,12 @@ class KafkaDeadLetters:
 def dead_letter(topic: str, source_topic: str, partition: int, rejected: Rejected, largest: int) -> Record:
     """Make the dead letter of one record of ``source_topic``.
 
-    Where the record would be larger than ``largest`` bytes, first its value and then its key gives way to a text:
-    ``{"length": …, "sha256": "…"}``; the header ``replaced`` says which (``value``, ``key,value``). A record
-    without key and value gets an empty value, since clients send no record of nothing; ``replaced`` is ``null``.
+    Where the record would be larger than ``largest`` bytes, first its value and then its key gives way to a
+    text, ``{"length": …, "sha256": "…"}``; the header ``replaced`` says which (``value``, ``key,value``). A
+    record without key and value gets an empty value, since clients send no record of nothing; ``replaced`` is
+    ``null``.
     """
-    headers = (
+    headers: tuple[tuple[str, bytes], ...] = (
         ("topic", source_topic.encode()),
         ("partition", b"%d" % partition),
         ("offset", b"%d" % rejected.offset),

@@ -14,7 +14,7 @@ Mode = Literal["exactly_once", "at_least_once"]
 
 
 class GroupSource(Source, Protocol):
-    """A ``Source`` that also gives its membership inside ``on_lost``, where the last poll's may be out of date."""
+    """A ``Source`` that gives its membership inside ``on_lost``, where the last poll's may be out of date."""
 
     def membership(self) -> Membership | None:
         """The membership as it is now; ``None`` while the group is not stable."""
@@ -30,8 +30,9 @@ class Hooks(Protocol):
 class KafkaClient(Protocol):
     """Everything a worker needs of Kafka. Nothing is connected before it is needed.
 
-    What opens a connection raises ``ServerUnavailable`` if nothing answers for ``start_timeout_s``, ``ServerRefused``
-    if the broker says no, and ``ConfigurationError`` for options that the client does not take.
+    What opens a connection raises ``ServerUnavailable`` if nothing answers for ``start_timeout_s``,
+    ``ServerRefused`` if the broker says no, and ``ConfigurationError`` for options that the client does not
+    take.
     """
 
     topics: Topics

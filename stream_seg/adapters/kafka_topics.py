@@ -88,7 +88,7 @@ class TopicAdmin(Protocol):
         """Delete topics and wait until they are gone; one that does not exist is no error."""
 
     def delete_group(self, group: str) -> None:
-        """Delete a group's offsets; one that does not exist is no error. ``StateError`` while it has members."""
+        """Delete a group's offsets; none there is no error. ``StateError`` while it has members."""
 
     def oldest_ms(self, name: str, partitions: int) -> int | None:
         """The smallest timestamp among the partitions' first records; ``None`` where there are none."""
@@ -100,8 +100,8 @@ class TopicAdmin(Protocol):
 def output_topics(model: str, partitions: int, input_bytes: int) -> list[TopicSpec]:
     """Say what topics a model writes, for an input of ``partitions`` and records up to ``input_bytes``.
 
-    Records of history carry old timestamps, and those of a clock that is ahead future ones: nothing is deleted
-    by age and nothing refused by time.
+    Records of history carry old timestamps, and those of a clock that is ahead future ones: nothing is
+    deleted by age and nothing refused by time.
     """
     kept = {"retention.ms": FOREVER, "message.timestamp.after.max.ms": UNLIMITED}
     # Ids stand in key and value of a label; whoever sends an id of a megabyte must not stop the stream.
@@ -127,14 +127,14 @@ def problems(spec: TopicSpec, facts: TopicFacts, servers: str) -> list[str]:
         said = ", ".join(f"{name}={facts.config[name]}" for name in wrong)
         changes = ",".join(f"{name}={value}" for name, value in wrong.items())
         found.append(
-            f"topic {spec.name} loses or refuses records with {said}: run kafka-configs.sh --bootstrap-server "
-            f"{servers} --alter --entity-type topics --entity-name {spec.name} --add-config {changes}"
+            f"topic {spec.name} loses or refuses records with {said}: "
+            f"run {_alter(servers, spec.name)} --add-config {changes}"
         )
     return found
 
 
 def _wanted(spec: TopicSpec, facts: TopicFacts) -> dict[str, str]:
-    """Settings that an existing topic must have; a compacted one that also deletes must not by age or size."""
+    """Settings an existing topic must have; a compacted one may delete too, but not by age or size."""
     wanted = dict.fromkeys(_TIME_LIMITS, UNLIMITED)
     policy = set(facts.config.get("cleanup.policy", "delete").split(","))
     if spec.config["cleanup.policy"] == "compact":
@@ -149,7 +149,7 @@ def _partitions_problem(spec: TopicSpec, facts: TopicFacts, servers: str) -> str
     begin = f"topic {spec.name} has {facts.partitions} partitions where {spec.partitions} are needed: "
     if facts.partitions < spec.partitions:
         return f"{begin}run {kafka_topics} --alter --topic {spec.name} --partitions {spec.partitions}"
-    return f"{begin}if it is not needed any more, run {kafka_topics} --delete --topic {spec.name}, else name the model otherwise"
+    return f"{begin}run {kafka_topics} --delete --topic {spec.name}, or name the model otherwise"
 
 
 def retention_warning(facts: TopicFacts, oldest_ms: int | None, now_ms: int, servers: str) -> str | None:
@@ -159,10 +159,14 @@ def retention_warning(facts: TopicFacts, oldest_ms: int | None, now_ms: int, ser
     if not deletes or retention < 0 or oldest_ms is None or now_ms - oldest_ms <= retention:
         return None
     return (
-        f"topic {facts.name} keeps {retention / _DAY_MS:.3g} days, and has records {(now_ms - oldest_ms) / _DAY_MS:.3g} "
-        f"days old that Kafka will delete, read or not: run kafka-configs.sh --bootstrap-server {servers} --alter "
-        f"--entity-type topics --entity-name {facts.name} --add-config retention.ms=-1"
+        f"topic {facts.name} keeps {retention / _DAY_MS:.3g} days, and has records "
+        f"{(now_ms - oldest_ms) / _DAY_MS:.3g} days old that Kafka will delete, read or not: "
+        f"run {_alter(servers, facts.name)} --add-config retention.ms=-1"
     )
+
+
+def _alter(servers: str, topic: str) -> str:
+    return f"kafka-configs.sh --bootstrap-server {servers} --alter --entity-type topics --entity-name {topic}"
 
 
 class Topics:

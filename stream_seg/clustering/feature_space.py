@@ -21,16 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["FeatureSpace", "lattice_step"]
 
 _FINE = 16  # without anything to go by: a step of 2**-16
-_HEADROOM = 8  # doublings that the largest value seen may still grow by before it is clipped
+_HEADROOM = 12  # doublings that the largest value seen may still grow by before it is clipped
 _LARGEST = 100  # steps stay within 2**±100, so that their squares are ordinary numbers
 
 
 def lattice_step(largest: float) -> float:
     """Return the power of two that puts values of magnitude `largest` on the lattice, with room to grow.
 
-    Values may become 256 times as large before they are clipped.
-
-    The resolution is then about 10**-7 of `largest`. For 0 it is 2**-16, good for values up to 32,768.
+    Values may become 4,096 times as large before they are clipped; the resolution is 4 millionths of `largest`
+    or finer. For 0 it is 2**-16, good for values up to 32,768.
     """
     if not 0.0 < largest < math.inf:
         return 2.0**-_FINE

@@ -16,7 +16,6 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import gammaln
 
 from stream_seg.clustering.distance import nearest_two_scaled, squared_distance
 from stream_seg.compiled import kernel
@@ -202,14 +201,14 @@ def _entropy(counts: NDArray[np.int64]) -> float:
 
 def _expected_mutual_information(rows: NDArray[np.int64], columns: NDArray[np.int64], n: int) -> float:
     """Return the mean over all tables with these margins (Vinh et al. 2010, equation 24a)."""
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
     expected = 0.0
     for x in rows.tolist():
         for y in columns.tolist():
             shared = np.arange(max(1, x + y - n), min(x, y) + 1)
             information = shared / n * np.log(n * shared / (x * y))
-            log_chance = gammaln(x + 1) + gammaln(y + 1) + gammaln(n - x + 1) + gammaln(n - y + 1)
-            log_chance = log_chance - gammaln(n + 1) - gammaln(shared + 1)
-            log_chance = log_chance - gammaln(x - shared + 1) - gammaln(y - shared + 1)
-            log_chance = log_chance - gammaln(n - x - y + shared + 1)
+            log_chance = log_factorial[[x, y, n - x, n - y]].sum() - log_factorial[n] - log_factorial[shared]
+            log_chance = log_chance - log_factorial[x - shared] - log_factorial[y - shared]
+            log_chance = log_chance - log_factorial[n - x - y + shared]
             expected += float((information * np.exp(log_chance)).sum())
     return expected

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +38,8 @@ def match_clusters(shared: NDArray[np.float64]) -> list[tuple[int, int]]:
 
     `shared` is float64[old_k, new_k]. Pairs that share nothing are left out; sorted by old cluster.
     """
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - half a second that few moves need
+
     old, new = linear_sum_assignment(shared, maximize=True)
     return [(a, b) for a, b in zip(old.tolist(), new.tolist(), strict=True) if shared[a, b] > 0.0]
 

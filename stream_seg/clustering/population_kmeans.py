@@ -181,7 +181,7 @@ class PopulationKMeans(base.Clusterer):
 
     @property
     def clipped(self) -> int:
-        """How many values learned lay beyond the lattice (some 256 times the largest of the warm-up)."""
+        """How many values learned lay beyond the lattice (4,096 times the largest of the warm-up)."""
         return self._space.clipped
 
     def _learn(self, columns: Columns, n: int, keys: list[Hashable] | None) -> None:

@@ -30,6 +30,8 @@ def greedy_kmeans_plus_plus(
     weights: NDArray[np.float64],
     k: int,
     rng: np.random.Generator,
+    *,
+    trials: int | None = None,
 ) -> NDArray[np.float64]:
     """Choose up to `k` of the points as starting centres.
 
@@ -38,6 +40,8 @@ def greedy_kmeans_plus_plus(
         weights: float64[n], not negative.
         k: the number of centres wanted.
         rng: the source of chance; the same state gives the same centres.
+        trials: draws for each centre, of which the best is taken; `2 + log k` without it, 1 for plain
+            k-means++.
 
     Returns:
         float64[m, d] with m <= k: no centre is drawn at the place of another, so fewer distinct points (of a
@@ -52,7 +56,8 @@ def greedy_kmeans_plus_plus(
     if not weights.sum() > 0:
         raise ValueError("there is no point to place a centre on")
     points, weights = ready(points), ready(weights)
-    trials = 2 + int(math.log(k))
+    if trials is None:
+        trials = 2 + int(math.log(k))
     chosen = np.empty(k, dtype=np.int64)
     found = _draw_centres(points, weights, rng.random((k, trials)), chosen)
     return points[chosen[:found]].copy()

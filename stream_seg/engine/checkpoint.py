@@ -1,7 +1,7 @@
 """What a step leaves to be stored: position, numbers, rows and public fields of one partition, together.
 
-A row is one blob, guarded by a CRC-32: a damaged one is found when it is read. Sums, points and places are not stored; they are
-derived from rows and numbers (``State.settle``).
+A row is one blob, guarded by a CRC-32: a damaged one is found when it is read. Sums, points and places are
+not stored; they are derived from rows and numbers (``State.settle``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ _DISTINCT = AGGREGATES.index("distinct")
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """One changed customer: its row number, its blob, its id, and its public hash as field, value, field, value, …"""
+    """One changed customer.
+
+    Its row number, its blob, its id, and its public hash as field, value, field, value, …
+    """
 
     row: int
     blob: bytes
@@ -39,9 +42,9 @@ class StoredRow:
 class Checkpoint:
     """The changes of one batch of one partition, all or nothing.
 
-    ``start`` is the position the store must be at, ``numbers`` (with the end position) what it is to hold afterwards; ``rows``
-    changed; ``freed`` row numbers that are empty now; ``gone`` customers whose public keys go; ``sizes`` change of members per
-    segment id, without zeros.
+    ``start`` is the position the store must be at, ``numbers`` (with the end position) what it is to hold
+    afterwards; ``rows`` changed; ``freed`` row numbers that are empty now; ``gone`` customers whose public
+    keys go; ``sizes`` change of members per segment id, without zeros.
     """
 
     partition: int
@@ -59,7 +62,10 @@ class Checkpoint:
 
 
 def checkpoint(state: State, outcome: Outcome, sizes_before: dict[int, int]) -> Checkpoint:
-    """Make the checkpoint of the step that ``state`` has just made; ``sizes_before`` are the segment sizes before it."""
+    """Make the checkpoint of the step that ``state`` has just made.
+
+    ``sizes_before`` are the segment sizes before it.
+    """
     rows = state.rows
     written = outcome.written if state.version is not None else np.zeros(0, dtype=np.int64)
     after = state.numbers.sizes
@@ -75,9 +81,7 @@ def checkpoint(state: State, outcome: Outcome, sizes_before: dict[int, int]) -> 
     )
 
 
-def full_checkpoint(
-    state: State, versions: Mapping[int, ModelVersion], gone: Iterable[str]
-) -> Checkpoint:
+def full_checkpoint(state: State, versions: Mapping[int, ModelVersion], gone: Iterable[str]) -> Checkpoint:
     """All of a partition, to be stored where nothing of it is: its position counts from batch 0."""
     used = state.rows.used
     residents = np.flatnonzero(state.rows.aggregates.events[:used] > 0)
@@ -138,7 +142,9 @@ def encode_rows(state: State, which: NDArray[np.int64]) -> list[bytes]:
     blobs = []
     for i, row in enumerate(which.tolist()):
         body = raw[i * size : (i + 1) * size]
-        body += b"".join(rows.aggregates.sets[row, place, :taken].tobytes() for place, taken in _sets(state, row))
+        body += b"".join(
+            rows.aggregates.sets[row, place, :taken].tobytes() for place, taken in _sets(state, row)
+        )
         body += str(rows.customers[row]).encode()
         blobs.append(zlib.crc32(body).to_bytes(_CRC, "little") + body)
     return blobs
@@ -200,4 +206,6 @@ def decode_numbers(text: bytes) -> Numbers:
     try:
         return msgspec.json.decode(text, type=Numbers)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StateError(f"the stored numbers of a partition cannot be read ({error}): restore a snapshot") from error
+        raise StateError(
+            f"the stored numbers of a partition cannot be read ({error}): restore a snapshot"
+        ) from error

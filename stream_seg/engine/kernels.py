@@ -1,6 +1,7 @@
 """The hot loops of ``step``: events into rows and labels, and the pass over all residents.
 
-Kernels take and fill arrays; what they write is named last in each docstring. A row without events is no resident.
+Kernels take and fill arrays; what they write is named last in each docstring. A row without events is no
+resident.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ DRIVERS = 3
 class Placement(NamedTuple):
     """Where each row stands; the first axis is the row.
 
-    ``cluster`` int32 place in the version (−1: none), ``segment`` int32 its id (−1: none yet), ``since_ms`` int64 when it came into
-    the segment, ``written_ms`` int64 the clock at which it was last written (its own event, or a change of segment), ``version``
-    int32 the version then, ``point`` int32 [rows, d] its vector on the lattice, as the sums hold it.
+    ``cluster`` int32 place in the version (−1: none), ``segment`` int32 its id (−1: none yet), ``since_ms``
+    int64 when it came into the segment, ``written_ms`` int64 the clock at which it was last written (its own
+    event, or a change of segment), ``version`` int32 the version then, ``point`` int32 [rows, d] its vector
+    on the lattice, as the sums hold it.
     """
 
     cluster: NDArray[np.int32]
@@ -72,7 +74,9 @@ class Events(NamedTuple):
 
 
 class LabelColumns(NamedTuple):
-    """What an event says of its customer, [n] each: ids int32 (−1: none), ``changed`` bool, distances in scaled space.
+    """What an event says of its customer, [n] each.
+
+    Ids int32 (−1: none), ``changed`` bool, distances in scaled space.
 
     ``confidence`` is NaN where there is one segment.
     """
@@ -86,7 +90,10 @@ class LabelColumns(NamedTuple):
 
 
 class Drivers(NamedTuple):
-    """Why a segment changed, a row a change: ``feature`` int32 [m, 3] (−1: none), its values ``before`` and ``after`` float64."""
+    """Why a segment changed, a row a change.
+
+    ``feature`` int32 [m, 3] (−1: none), its values ``before`` and ``after`` float64.
+    """
 
     feature: NDArray[np.int32]
     before: NDArray[np.float64]
@@ -114,7 +121,10 @@ def _confidence(own: float, other: float) -> float:
 
 @kernel
 def judge(z: NDArray[np.float64], centres: NDArray[np.float64], cluster: int) -> tuple[float, float, int]:
-    """Distance to ``cluster``, confidence, and the place of the nearest other cluster (−1: none) of a scaled row."""
+    """Distance to ``cluster``, confidence, and the place of the nearest other cluster (−1.
+
+    None) of a scaled row.
+    """
     best, second, d2_best, d2_second = nearest_two_scaled(z, centres)
     if best == cluster:
         return math.sqrt(d2_best), _confidence(d2_best, d2_second), second
@@ -136,9 +146,9 @@ def _rank_drivers(
 ) -> None:
     """Name the features that pushed a customer from place ``old`` (−1: the population's mean) to ``new``.
 
-    A feature's push is by how much its move brought the new centre nearer than the old one, in squared scaled distance; where the
-    customer did not move (an adoption) by how much nearer it is. ``before`` and ``after`` are float64 [d] in the features' own
-    units. Writes row ``m`` of ``out``.
+    A feature's push is by how much its move brought the new centre nearer than the old one, in squared
+    scaled distance; where the customer did not move (an adoption) by how much nearer it is. ``before`` and
+    ``after`` are float64 [d] in the features' own units. Writes row ``m`` of ``out``.
     """
     d = before.shape[0]
     push = np.empty(d)
@@ -179,9 +189,10 @@ def run_events(
 ) -> tuple[int, int, int, int]:
     """Take events ``start`` to ``stop`` in order: clock, retract and add, label (design §3.2).
 
-    Stops after the event that makes a pass due. Without a version (``version.centres`` empty) events only fill aggregates and points.
-    Returns (first event not taken, clock, residents, clipped features). Writes ``aggregates``, ``rows``, ``sums``, ``labels``
-    and row i of ``drivers`` where event i changed its customer's segment.
+    Stops after the event that makes a pass due. Without a version (``version.centres`` empty) events only
+    fill aggregates and points. Returns (first event not taken, clock, residents, clipped features). Writes
+    ``aggregates``, ``rows``, ``sums``, ``labels`` and row i of ``drivers`` where event i changed its
+    customer's segment.
     """
     now, residents, clipped = clock.now_ms, clock.residents, 0
     d = layout.aggregate.shape[0]
@@ -225,7 +236,9 @@ def run_events(
                 rows.since_ms[row] = t
                 rows.segment[row] = version.ids[chosen]
                 rows.cluster[row] = chosen
-        if labelled and ((clock.next_pass_ms >= 0 and now >= clock.next_pass_ms) or residents >= clock.growth_limit):
+        if labelled and (
+            (clock.next_pass_ms >= 0 and now >= clock.next_pass_ms) or residents >= clock.growth_limit
+        ):
             return i + 1, now, residents, clipped
     return stop, now, residents, clipped
 
@@ -249,9 +262,10 @@ def run_pass(
 ) -> tuple[int, int, int, float]:
     """Re-evaluate all residents among the first ``used`` rows at ``now`` and recount the sums (design §3.3).
 
-    Returns (changed rows, forgotten rows, residents left, Σ of squared scaled ageing over them). Writes ``rows``, ``sums`` (zeroed
-    first), ``changed`` the rows that changed their segment with ``origin`` the place they left (−1: retired) and ``entered_ms``
-    their former ``since_ms``, ``forgotten`` the rows silent for longer than ``forget_ms``.
+    Returns (changed rows, forgotten rows, residents left, Σ of squared scaled ageing over them). Writes
+    ``rows``, ``sums`` (zeroed first), ``changed`` the rows that changed their segment with ``origin`` the
+    place they left (−1: retired) and ``entered_ms`` their former ``since_ms``, ``forgotten`` the rows silent
+    for longer than ``forget_ms``.
     """
     sums.count[:] = 0
     sums.total[:] = 0
@@ -303,7 +317,9 @@ def explain_pass(
     version: VersionArrays,
     drivers: Drivers,
 ) -> None:
-    """Name the drivers of the changes of a pass: values at ``now`` against those when the customer was last heard of or came in.
+    """Name the drivers of the changes of a pass.
+
+    Values at ``now`` against those when the customer was last heard of or came in.
 
     ``moved`` is false for an adoption, where the centres moved and not the customers. Writes ``drivers``.
     """
@@ -329,9 +345,12 @@ def place_rows(
     places: NDArray[np.int32],
     sums: Sums,
 ) -> int:
-    """Rebuild points, places and sums of stored rows (take-over). Returns the residents; writes ``rows`` and ``sums``.
+    """Rebuild points, places and sums of stored rows (take-over).
 
-    A row's vector is its aggregates at the later of its own last write and the partition's last pass (design §3.3).
+    Returns the residents; writes ``rows`` and ``sums``.
+
+    A row's vector is its aggregates at the later of its own last write and the partition's last pass (design
+    §3.3).
     """
     residents = 0
     for row in range(used):

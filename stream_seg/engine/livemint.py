@@ -1,6 +1,9 @@
-"""The live minter: reads the partitions' reports, and says which version to commit next and how far anyone may go.
+"""The live minter.
 
-Wall time is allowed here, as the number of seconds that a clock of the driver shows: only recorded adoptions decide labels.
+Reads the partitions' reports, and says which version to commit next and how far anyone may go.
+
+Wall time is allowed here, as the number of seconds that a clock of the driver shows: only recorded adoptions
+decide labels.
 """
 
 from __future__ import annotations
@@ -21,7 +24,10 @@ from stream_seg.engine.version import ModelVersion
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds of wall time: warm-up ends after ``idle_s`` without news; a partition silent for ``silent_s`` counts by its sample."""
+    """Seconds of wall time.
+
+    Warm-up ends after ``idle_s`` without news; a partition silent for ``silent_s`` counts by its sample.
+    """
 
     idle_s: float = 10.0
     silent_s: float = 5.0
@@ -38,7 +44,10 @@ class Gathered:
 
 @dataclass(slots=True)
 class LiveMinter:
-    """``assigned`` names the partitions that some worker has, as far as known; ``bounded``: input ends with what there is."""
+    """``assigned`` names the partitions that some worker has, as far as known.
+
+    ``bounded``: input ends with what there is.
+    """
 
     plan: ModelPlan
     instance: str
@@ -53,8 +62,11 @@ class LiveMinter:
         self.minter = Minter(self.plan, self.instance)
 
     def resume(self, version: ModelVersion, gathered: Gathered) -> None:
-        """Go on from the newest version; what was counted since its last check is not known, and starts anew."""
-        self.minter.resume(version, *_totals(gathered.reports))
+        """Go on from the newest version.
+
+        What was counted since its last check is not known, and starts anew.
+        """
+        self.minter.resume(version, *totals(gathered.reports))
 
     def warm_up(self, gathered: Gathered, now_s: float) -> Minted | None:
         """The first version, once enough is known or nothing more comes (design §4.4)."""
@@ -84,7 +96,7 @@ class LiveMinter:
     def check(self, gathered: Gathered, now_s: float) -> tuple[Minted | None, bool]:
         """(a new version if one is due, whether a check is still owed because a partition is waited for)."""
         current = self.minter.current
-        if current is None or not self.minter.due(*_totals(gathered.reports)):
+        if current is None or not self.minter.due(*totals(gathered.reports)):
             return None, False
         parts: list[ClusterSums] = []
         for partition, report in sorted(gathered.reports.items()):
@@ -98,7 +110,7 @@ class LiveMinter:
                 parts.append(_estimate(sample, current, report.residents))
         if not parts:
             return None, False
-        events, rows_passed = _totals(gathered.reports)
+        events, rows_passed = totals(gathered.reports)
         standing = Standing(
             sums=ClusterSums.merge(parts),
             events=events,
@@ -112,7 +124,8 @@ class LiveMinter:
 def horizon(gathered: Gathered) -> int | None:
     """The earliest unread event of all partitions; ``None`` where nothing is unread (design §4.5).
 
-    An unfetched one counts as its partition's clock, a partition that never reported as the beginning of time.
+    An unfetched one counts as its partition's clock, a partition that never reported as the beginning of
+    time.
     """
     if len(gathered.reports) < gathered.partitions:
         return 0
@@ -124,7 +137,8 @@ def horizon(gathered: Gathered) -> int | None:
     return min(unread, default=None)
 
 
-def _totals(reports: Mapping[int, Report]) -> tuple[int, int]:
+def totals(reports: Mapping[int, Report]) -> tuple[int, int]:
+    """(events, rows passed) so far of all partitions that label."""
     running = [r for r in reports.values() if r.version]
     return sum(r.events for r in running), sum(r.rows_passed for r in running)
 

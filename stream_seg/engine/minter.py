@@ -1,6 +1,7 @@
 """The minter: reads how the partitions stand and makes the next model version, or none.
 
-It is pure. Its versions depend on what it is shown and when; labels depend on versions only through recorded adoptions.
+It is pure. Its versions depend on what it is shown and when; labels depend on versions only through recorded
+adoptions.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ SamplePoints = tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]]
 class Standing:
     """The population as the minter sees it: ``sums`` of all partitions under the current version.
 
-    ``events`` and ``rows_passed`` so far over all partitions; ``as_of_ms`` the largest event time; ``sample`` draws rows when asked.
+    ``events`` and ``rows_passed`` so far over all partitions; ``as_of_ms`` the largest event time;
+    ``sample`` draws rows when asked.
     """
 
     sums: ClusterSums
@@ -78,7 +80,10 @@ class Minted:
 
 @dataclass(slots=True)
 class Minter:
-    """Makes versions one after the other. ``current`` is the newest; ``standing`` numbers are those of the last check."""
+    """Makes versions one after the other.
+
+    ``current`` is the newest; ``standing`` numbers are those of the last check.
+    """
 
     plan: ModelPlan
     instance: str
@@ -140,9 +145,7 @@ class Minter:
         if current is None:
             raise ValueError("there is no version to follow: seed the first one")
         self.events, self.rows_passed = standing.events, standing.rows_passed
-        proposal = propose(
-            standing.sums, current.arrays.step, _scaling(current), current.centres_transformed
-        )
+        proposal = propose(standing.sums, current.arrays.step, _scaling(current), current.centres_transformed)
         if proposal.residents == 0:
             return None
         self.customers = proposal.residents
@@ -150,9 +153,7 @@ class Minter:
 
     def _moved(self, proposal: Proposal, standing: Standing) -> Minted | None:
         minting = self.plan.minting
-        if not should_mint(
-            proposal, movement=minting.mint_movement, scale_drift=minting.mint_scale_drift
-        ):
+        if not should_mint(proposal, movement=minting.mint_movement, scale_drift=minting.mint_scale_drift):
             return None
         current = self.current
         assert current is not None  # noqa: S101 - ``check`` has looked
@@ -163,9 +164,7 @@ class Minter:
             "mint", proposal.scaling, centres, standing.sums.count, ids, standing.as_of_ms, movement
         )
 
-    def _restructured(
-        self, current: ModelVersion, proposal: Proposal, standing: Standing
-    ) -> Minted | None:
+    def _restructured(self, current: ModelVersion, proposal: Proposal, standing: Standing) -> Minted | None:
         """Refit on a sample when due, and take the result if it is worth it (design §3.5)."""
         plan, minting = self.plan, self.plan.minting
         forced = len(current.segments) != plan.segments
@@ -193,9 +192,7 @@ class Minter:
         k = len(fit.centres)
         if gain < minting.structure_gain and k == len(current.segments):
             return None
-        ids = carry_ids(
-            [s.id for s in current.segments], places, fit.labels, weights, k, current.next_id
-        )
+        ids = carry_ids([s.id for s in current.segments], places, fit.labels, weights, k, current.next_id)
         counts = np.rint(np.bincount(fit.labels, weights=weights, minlength=k)).astype(np.int64)
         movement = Movement(centroids=proposal.movement, scale=proposal.scale_drift, gain=gain)
         return self._mint(
@@ -221,7 +218,9 @@ class Minter:
                 plan.features.features, scaling.offset.tolist(), scaling.scale.tolist(), strict=True
             )
         )
-        names = name_all(plan, features, centres, counts, identities.ids, {i: s.name for i, s in before.items()})
+        names = name_all(
+            plan, features, centres, counts, identities.ids, {i: s.name for i, s in before.items()}
+        )
         parents = identities.lineage.parents
         segments = tuple(
             Segment(
@@ -284,7 +283,5 @@ def _lineage(
         for s in version.segments
         if s.id in before and before[s.id].name != s.name
     ]
-    changes += [
-        Change("retired" if r.into is None else "merged", r.id, r.name, into=r.into) for r in gone
-    ]
+    changes += [Change("retired" if r.into is None else "merged", r.id, r.name, into=r.into) for r in gone]
     return LineageRecord(version.version, version.instance, version.as_of_ms, tuple(changes))

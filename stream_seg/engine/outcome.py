@@ -22,7 +22,10 @@ NOWHERE = -1
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """A partition takes a version over: from ``next_offset`` on, its clock then standing at ``clock_ms`` (−1: unknown)."""
+    """A partition takes a version over.
+
+    From ``next_offset`` on, its clock then standing at ``clock_ms`` (−1: unknown).
+    """
 
     version: ModelVersion
     next_offset: int
@@ -33,8 +36,9 @@ class Adoption:
 class Transitions:
     """Changes of segment in order, m of them.
 
-    ``customers`` ids; ``origin`` and ``target`` int32 segment ids (−1: none); ``cause`` int8, a place in ``CAUSES``; ``dwell_ms`` int64
-    in the segment left; ``event_time_ms`` int64; ``offset`` int64 of the source; ``drivers`` [m, 3] features and their values.
+    ``customers`` ids; ``origin`` and ``target`` int32 segment ids (−1: none); ``cause`` int8, a place in
+    ``CAUSES``; ``dwell_ms`` int64 in the segment left; ``event_time_ms`` int64; ``offset`` int64 of the
+    source; ``drivers`` [m, 3] features and their values.
     """
 
     customers: list[str]
@@ -80,10 +84,10 @@ class Transitions:
 class Outcome:
     """What a step did to its partition.
 
-    ``version`` the labels were given under (``None`` while warming up); ``events`` those taken, with ``labels`` a row each;
-    ``transitions``; ``written`` int64 row numbers that changed and hold a customer, ascending; ``removed`` (row,
-    customer) of those forgotten, who may be back under the same or another row by the end; ``start`` and ``end`` positions; ``passes`` made; ``clipped``
-    features.
+    ``version`` the labels were given under (``None`` while warming up); ``events`` those taken, with
+    ``labels`` a row each; ``transitions``; ``written`` int64 row numbers that changed and hold a customer,
+    ascending; ``removed`` (row, customer) of those forgotten, who may be back under the same or another row
+    by the end; ``start`` and ``end`` positions; ``passes`` made; ``clipped`` features.
     """
 
     version: ModelVersion | None

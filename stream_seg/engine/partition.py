@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as with_fields
 
@@ -37,7 +37,10 @@ class Work:
 
 @dataclass(slots=True)
 class LivePartition:
-    """``scratch`` holds what warm-up has read ahead (``None`` once the partition labels); ``rejected`` counts dead letters."""
+    """``scratch`` holds what warm-up has read ahead (``None`` once the partition labels).
+
+    ``rejected`` counts dead letters.
+    """
 
     plan: ModelPlan
     state: State
@@ -48,8 +51,6 @@ class LivePartition:
     read_up: int | None = None
     end: int | None = None
     sampled_passes: int = -1
-    waiting_since: float | None = None
-    fed: int = field(default=0)
 
     @property
     def number(self) -> int:
@@ -69,7 +70,10 @@ class LivePartition:
 
     @property
     def caught_up(self) -> bool:
-        """Whether everything there is has been read and stepped: as far as the last look at the end of the topic says."""
+        """Whether everything there is has been read and stepped.
+
+        As far as the last look at the end of the topic says.
+        """
         return self.queue.empty and self.fetched_all
 
     @property
@@ -113,16 +117,10 @@ class LivePartition:
         self.queue.next_offset = next_offset
         return self._batch([], [], next_offset)
 
-    def end_warm_up(self) -> None:
-        """The first version is there: the events held back become ordinary ones."""
-        self.scratch = None
-
     def report(self) -> Report:
         """How the partition stands; while warming up, of what it has read ahead."""
         head = self.queue.head_ms
-        done = report(
-            self.state, next_event_ms=head, caught_up=self.fetched_all, rejected=self.rejected
-        )
+        done = report(self.state, next_event_ms=head, caught_up=self.fetched_all, rejected=self.rejected)
         if self.scratch is None:
             return done
         ahead = self.scratch.numbers

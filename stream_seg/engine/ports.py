@@ -1,8 +1,8 @@
 """The edges of the engine: what a driver needs of the outside, and nothing of who provides it.
 
-Adapters implement these for Kafka clients, Redis, memory and files; one contract test suite runs against every adapter of a port.
-Calls block; they raise ``ServerUnavailable`` when waiting may help, ``ServerRefused`` when it will not, and ``OwnershipLost`` when
-another worker has the partition.
+Adapters implement these for Kafka clients, Redis, memory and files; one contract test suite runs against
+every adapter of a port. Calls block; they raise ``ServerUnavailable`` when waiting may help,
+``ServerRefused`` when it will not, and ``OwnershipLost`` when another worker has the partition.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ class Committed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """The group membership as of the last ``poll``: what fences a transaction. ``token`` is the client's own object."""
+    """The group membership as of the last ``poll``.
+
+    What fences a transaction. ``token`` is the client's own object.
+    """
 
     generation: int
     member_id: str
@@ -38,9 +41,9 @@ class Membership:
 class Polled:
     """What one ``poll`` brought.
 
-    ``records`` per partition, in offset order (a partition without is absent); ``assigned`` all partitions now ours; ``gained`` and
-    ``lost`` since the last poll (a partition can be in both: it was away in between). ``membership`` is ``None`` while the group is
-    not stable, and nothing may be committed then.
+    ``records`` per partition, in offset order (a partition without is absent); ``assigned`` all partitions
+    now ours; ``gained`` and ``lost`` since the last poll (a partition can be in both: it was away in
+    between). ``membership`` is ``None`` while the group is not stable, and nothing may be committed then.
     """
 
     records: Mapping[int, RawRecords]
@@ -59,7 +62,10 @@ class Source(Protocol):
         """The number of partitions of the topic; ``NotFoundError`` where there is no such topic."""
 
     def poll(self, timeout_s: float, *, on_lost: Callable[[frozenset[int]], None] | None = None) -> Polled:
-        """Fetch, and keep the membership alive. ``on_lost`` runs inside the client before partitions go away cleanly (a revoke)."""
+        """Fetch, and keep the membership alive.
+
+        ``on_lost`` runs inside the client before partitions go away cleanly (a revoke).
+        """
 
     def committed(self, partition: int) -> Committed | None:
         """The stable offset: waits while a transaction is open on it. ``None`` if the group has none."""
@@ -77,7 +83,10 @@ class Source(Protocol):
         """The offsets after the last stable record, transaction markers included."""
 
     def read_up(self, partition: int) -> int | None:
-        """The client's own position: the next offset it would fetch, markers and aborted records passed over; ``None``: unknown."""
+        """The client's own position.
+
+        The next offset it would fetch, markers and aborted records passed over; ``None``: unknown.
+        """
 
     def close(self) -> None:
         """Leave the group."""
@@ -118,15 +127,18 @@ class Transaction:
 class Log(Protocol):
     """Output topics and consumer offsets, committed together.
 
-    In mode exactly once one Kafka transaction; in mode at least once the records are acknowledged first, then the offsets are
-    committed. After any exception the outcome is unknown: the log has rebuilt its producer, and the caller must look at what is
-    committed.
+    In mode exactly once one Kafka transaction; in mode at least once the records are acknowledged first,
+    then the offsets are committed. After any exception the outcome is unknown: the log has rebuilt its
+    producer, and the caller must look at what is committed.
     """
 
     transactional_id: str
 
     def commit(self, transaction: Transaction) -> None:
-        """All or nothing (exactly once). Raises ``OwnershipLost`` where the membership or the producer was fenced."""
+        """All or nothing (exactly once).
+
+        Raises ``OwnershipLost`` where the membership or the producer was fenced.
+        """
 
     def fence(self, transactional_id: str) -> None:
         """Make sure that the producer of that id can commit nothing any more."""
@@ -136,10 +148,16 @@ class Log(Protocol):
 
 
 class Models(Protocol):
-    """``<m>.models``: versions, adoptions and lineage, read committed, from the beginning to the end and on."""
+    """``<m>.models``.
+
+    Versions, adoptions and lineage, read committed, from the beginning to the end and on.
+    """
 
     def read(self) -> list[tuple[str, bytes]]:
-        """New (key, value) records since the last call, in order; at first all of them. Reads to the end as of the call."""
+        """New (key, value) records since the last call, in order.
+
+        At first all of them. Reads to the end as of the call.
+        """
 
     def close(self) -> None:
         """Stop reading."""
@@ -147,7 +165,10 @@ class Models(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the store holds of a partition: its numbers (with the position) and all its rows as (number, blob)."""
+    """What the store holds of a partition.
+
+    Its numbers (with the position) and all its rows as (number, blob).
+    """
 
     numbers: Numbers
     rows: list[tuple[int, bytes]]
@@ -162,7 +183,10 @@ class Pending(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What taking a partition over found: the former owner's transactional id, ``""`` where it left cleanly or there was none."""
+    """What taking a partition over found.
+
+    The former owner's transactional id, ``""`` where it left cleanly or there was none.
+    """
 
     former: str
 
@@ -170,12 +194,15 @@ class Claim(NamedTuple):
 class Store(Protocol):
     """The cached state of one model: customers, partitions, versions, reports. Redis, or memory.
 
-    Every write names the caller's ``token`` for the partition and raises ``OwnershipLost`` where another one has been written since;
-    every write is idempotent, since clients repeat it on their own.
+    Every write names the caller's ``token`` for the partition and raises ``OwnershipLost`` where another one
+    has been written since; every write is idempotent, since clients repeat it on their own.
     """
 
     def claim(self, partition: int, token: str) -> Claim:
-        """Write a fresh random token: from here on the former owner can change nothing. Keeps the former's transactional id."""
+        """Write a fresh random token.
+
+        From here on the former owner can change nothing. Keeps the former's transactional id.
+        """
 
     def own(self, partition: int, token: str, transactional_id: str) -> None:
         """Record our producer beside the token, once the former's is fenced."""
@@ -193,7 +220,10 @@ class Store(Protocol):
         """Write (checkpoint, batch id, token) of several partitions to pending, each only at the position it starts from."""
 
     def apply(self, batches: Sequence[tuple[int, str, str]]) -> None:
-        """Make (partition, batch id, token) current: rows, public keys, sizes, position. Nothing left to do is no error."""
+        """Make (partition, batch id, token) current.
+
+        Rows, public keys, sizes, position. Nothing left to do is no error.
+        """
 
     def drop(self, partition: int, batch_id: str, token: str) -> None:
         """Forget a staged batch that was never committed."""
@@ -216,8 +246,17 @@ class Store(Protocol):
     def horizon(self) -> int | None:
         """What was last put; ``None``: open, or never put."""
 
-    def put_version(self, version: int, model: bytes, segments: Mapping[int, Mapping[str, str]], quality: Mapping[str, str]) -> None:
-        """Publish a version and its segments' and quality's hashes, only upwards: an older one than the current changes nothing."""
+    def put_version(
+        self,
+        version: int,
+        model: bytes,
+        segments: Mapping[int, Mapping[str, str]],
+        quality: Mapping[str, str],
+    ) -> None:
+        """Publish a version and its segments' and quality's hashes, only upwards.
+
+        An older one than the current changes nothing.
+        """
 
     def refresh_sizes(self) -> None:
         """Write size and share into the segments' hashes from the sorted set."""

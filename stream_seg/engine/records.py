@@ -24,7 +24,10 @@ _DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a partition's events come from, as its records say it: ``topic`` (a file's name), ``partition`` and ``run``."""
+    """Where a partition's events come from, as its records say it.
+
+    ``topic`` (a file's name), ``partition`` and ``run``.
+    """
 
     topic: str
     partition: int
@@ -65,7 +68,10 @@ def _quoted(text: str) -> str:
 
 
 def decimal(value: float) -> str:
-    """A finite float as the shortest text that reads back the same; NaN, which stands for "none", as ``null``."""
+    """A finite float as the shortest text that reads back the same.
+
+    NaN, which stands for "none", as ``null``.
+    """
     return "null" if value != value else repr(value)  # noqa: PLR0124 - NaN
 
 
@@ -154,8 +160,9 @@ def encode_transitions(outcome: Outcome, origin: Origin, features: FeatureSet) -
 class CustomerFields:
     """Customers as readers see them, m of them, as of each one's last write.
 
-    ``values`` float64 [m, d] in the features' own units (NaN: absent), ``distance``, ``confidence`` (NaN: none) float64 [m],
-    ``segment``, ``runner_up`` (−1: none) int32 [m], times int64 [m], ``version`` the one that all were written under.
+    ``values`` float64 [m, d] in the features' own units (NaN: absent), ``distance``, ``confidence`` (NaN:
+    none) float64 [m], ``segment``, ``runner_up`` (−1: none) int32 [m], times int64 [m], ``version`` the one
+    that all were written under.
     """
 
     customers: list[str]
@@ -174,7 +181,10 @@ class CustomerFields:
 
     @cached_property
     def flat(self) -> list[list[str]]:
-        """Each customer's Redis hash as field, value, field, value, …; a field without a value is left out."""
+        """Each customer's Redis hash as field, value, field, value, ….
+
+        A field without a value is left out.
+        """
         names = self.version.names
         labels = [f"f.{name}" for name in self.feature_names]
         version, partition = str(self.version.version), str(self.partition)

@@ -17,7 +17,10 @@ from stream_seg.errors import StateError
 
 
 class AdoptionRecord(msgspec.Struct, frozen=True):
-    """``adoption/<partition>/<v>``: the first offset that a partition labelled under a version, and its clock then (ms, −1: unknown)."""
+    """``adoption/<partition>/<v>``.
+
+    The first offset that a partition labelled under a version, and its clock then (ms, −1: unknown).
+    """
 
     partition: int
     version: int
@@ -44,7 +47,10 @@ class Registry:
         return None if self.newest is None else self.newest.instance
 
     def take(self, records: Iterable[tuple[str, bytes]]) -> bool:
-        """Take new records in order; returns whether there was a new version. ``StateError`` for one that cannot be read."""
+        """Take new records in order.
+
+        Returns whether there was a new version. ``StateError`` for one that cannot be read.
+        """
         found = False
         for key, value in records:
             kind, _, rest = key.partition("/")
@@ -56,7 +62,9 @@ class Registry:
                 record = _adoption(key, value)
                 self.adoptions[record.partition, record.version] = record
             elif kind != "lineage" or not rest:
-                raise StateError(f'the models topic holds a record with key "{key}": it belongs to another program')
+                raise StateError(
+                    f'the models topic holds a record with key "{key}": it belongs to another program'
+                )
         return found
 
     def adoptions_of(self, partition: int) -> list[AdoptionRecord]:

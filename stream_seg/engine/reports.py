@@ -13,12 +13,14 @@ from stream_seg.engine.state import UNKNOWN, Position, State
 class Report(msgspec.Struct, frozen=True):
     """How a partition stands (design §4).
 
-    ``version`` its sums are under (0: warming up, then ``residents`` and ``events`` are those read ahead); ``clock_ms`` event time or
-    −1; ``next_event_ms`` the event time of its next unread event, ``None`` where there is none or it has not been fetched;
-    ``caught_up`` whether it has read all there is; ``count``, ``total``, ``square_high``, ``square_low`` the sums as lists;
-    ``rows_passed`` by passes b and c, ``events`` taken, ``clipped`` features, ``rejected`` dead letters, so far;
-    ``largest_event_ms`` equals ``clock_ms`` but for adoptions moving the clock. ``worker``, ``reported_at_ms`` (wall time), ``lag``
-    (records) and ``events_per_second`` are for people and for the minter's patience; no label depends on them.
+    ``version`` its sums are under (0: warming up, then ``residents`` and ``events`` are those read ahead);
+    ``clock_ms`` event time or −1; ``next_event_ms`` the event time of its next unread event, ``None`` where
+    there is none or it has not been fetched; ``caught_up`` whether it has read all there is; ``count``,
+    ``total``, ``square_high``, ``square_low`` the sums as lists; ``rows_passed`` by passes b and c,
+    ``events`` taken, ``clipped`` features, ``rejected`` dead letters, so far; ``largest_event_ms`` equals
+    ``clock_ms`` but for adoptions moving the clock. ``worker``, ``reported_at_ms`` (wall time), ``lag``
+    (records) and ``events_per_second`` are for people and for the minter's patience; no label depends on
+    them.
     """
 
     partition: int
@@ -58,8 +60,8 @@ class Report(msgspec.Struct, frozen=True):
 class Sample(msgspec.Struct, frozen=True):
     """Weighted rows of a partition: m of them as little-endian bytes.
 
-    ``points`` int32 [m, d] on the lattice, ``weights`` float64 [m] customers that each stands for, ``clusters`` int32 [m] places
-    under ``version`` (0: warming up, places −1).
+    ``points`` int32 [m, d] on the lattice, ``weights`` float64 [m] customers that each stands for,
+    ``clusters`` int32 [m] places under ``version`` (0: warming up, places −1).
     """
 
     partition: int
@@ -80,7 +82,12 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 def report(
-    state: State, *, next_event_ms: int | None, caught_up: bool, rejected: int = 0, residents: int | None = None
+    state: State,
+    *,
+    next_event_ms: int | None,
+    caught_up: bool,
+    rejected: int = 0,
+    residents: int | None = None,
 ) -> Report:
     """The report of a partition as it stands."""
     numbers, sums = state.numbers, state.sums
@@ -107,8 +114,8 @@ def report(
 def draw_sample(state: State, wanted: int, seed: int) -> Sample:
     """A cluster-stratified sample of at most about ``wanted`` residents, or all (design §4, §3.5).
 
-    Half of it is spread evenly over the clusters, half by size. Which rows are drawn depends on a hash of ``seed``, partition, number of
-    passes and row alone: the same history gives the same sample.
+    Half of it is spread evenly over the clusters, half by size. Which rows are drawn depends on a hash of
+    ``seed``, partition, number of passes and row alone: the same history gives the same sample.
     """
     points, clusters, which = state.points()
     n = len(which)

@@ -1,7 +1,7 @@
 """A partition's customers: an index from id to row number, and the columns the kernels work on.
 
-A row keeps its number while its customer stays; the lowest free number is taken first, so numbers depend on the partition's
-history alone, never on how it was cut into batches.
+A row keeps its number while its customer stays; the lowest free number is taken first, so numbers depend on
+the partition's history alone, never on how it was cut into batches.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ _FIRST_CAPACITY = 1024
 
 
 class Rows:
-    """Columns with room to grow; ``used`` row numbers have been given out, ``free`` of them are empty again."""
+    """Columns with room to grow.
+
+    ``used`` row numbers have been given out, ``free`` of them are empty again.
+    """
 
     def __init__(self, features: FeatureSet) -> None:
         """Make a population without customers."""
@@ -105,9 +108,7 @@ class Rows:
             _aggregates(self._features, capacity),
             _placement(len(self._features), capacity),
         )
-        for old, new in zip(
-            (*self.aggregates, *self.placement), (*aggregates, *placement), strict=True
-        ):
+        for old, new in zip((*self.aggregates, *self.placement), (*aggregates, *placement), strict=True):
             new[: self._capacity] = old
         self.aggregates, self.placement, self._capacity = aggregates, placement, capacity
 

@@ -1,4 +1,7 @@
-"""A partition's state: its customers, its clock and passes, the version it labels under, and the sums of its population."""
+"""A partition's state.
+
+Its customers, its clock and passes, the version it labels under, and the sums of its population.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +23,24 @@ DAY_MS = 86_400_000
 
 
 class Position(msgspec.Struct, frozen=True, order=True):
-    """How far a partition is: the first unread offset, and the number of batches (adoptions too) behind it."""
+    """How far a partition is.
+
+    The first unread offset, and the number of batches (adoptions too) behind it.
+    """
 
     next_offset: int = 0
     batch: int = 0
 
 
 class Numbers(msgspec.Struct, frozen=True):
-    """What is stored of a partition beside its rows (design §5); sums, points and places are derived from these.
+    """What is stored of a partition beside its rows (design §5).
 
-    ``clock_ms`` event time or −1; ``last_pass_ms`` and ``next_pass_ms`` event time or −1; ``pass_interval_ms`` between passes;
-    ``residents_at_pass`` at the last pass; ``rows_passed`` by passes of kinds b and c so far; ``events`` accepted so far; ``version``
-    adopted, 0 for none; ``used`` row numbers given out; ``clipped`` features beyond the lattice so far; ``sizes`` members per segment id.
+    Sums, points and places are derived from these.
+
+    ``clock_ms`` event time or −1; ``last_pass_ms`` and ``next_pass_ms`` event time or −1;
+    ``pass_interval_ms`` between passes; ``residents_at_pass`` at the last pass; ``rows_passed`` by passes of
+    kinds b and c so far; ``events`` accepted so far; ``version`` adopted, 0 for none; ``used`` row numbers
+    given out; ``clipped`` features beyond the lattice so far; ``sizes`` members per segment id.
     """
 
     position: Position = Position()
@@ -102,7 +111,10 @@ class State:
         return dict(zip(self.version.arrays.ids.tolist(), self.sums.count.tolist(), strict=True))
 
     def points(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
-        """All residents: points int32 [n, d], places int32 [n] (−1 without a version) and row numbers int64 [n]."""
+        """All residents.
+
+        Points int32 [n, d], places int32 [n] (−1 without a version) and row numbers int64 [n].
+        """
         used = self.rows.used
         which = np.flatnonzero(self.rows.aggregates.events[:used] > 0)
         placement = self.rows.placement

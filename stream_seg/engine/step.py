@@ -1,8 +1,8 @@
 """The heart: ``step(state, batch | adoption)`` moves a partition on and says what changed.
 
-It is pure: event time only, no clock, no I/O, no chance. Its labels depend on the partition's events in order and on which versions
-were adopted at which offsets; how events were cut into batches changes nothing. Live, replay, the re-read of a gap and audit
-are four drivers of it.
+It is pure: event time only, no clock, no I/O, no chance. Its labels depend on the partition's events in
+order and on which versions were adopted at which offsets; how events were cut into batches changes nothing.
+Live, replay, the re-read of a gap and audit are four drivers of it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ from stream_seg.events.batch import EventBatch
 def step(state: State, change: EventBatch | Adoption, *, stop_after_pass: bool = False) -> Outcome:
     """Take a batch of events, or adopt a version; ``state`` moves on in place.
 
-    With ``stop_after_pass`` a batch ends with the first pass that an event makes due: ``Outcome.end.next_offset`` and
-    ``len(Outcome.events)`` tell how far it came. An empty batch moves the position only.
+    With ``stop_after_pass`` a batch ends with the first pass that an event makes due:
+    ``Outcome.end.next_offset`` and ``len(Outcome.events)`` tell how far it came. An empty batch moves the
+    position only.
     """
     if isinstance(change, Adoption):
         return _adopt(state, change)
@@ -100,7 +101,10 @@ def _run(
     labels: LabelColumns,
     drivers: Drivers,
 ) -> tuple[int, int]:
-    """Run the event loop up to the batch's end or the next pass; (first event not taken, clipped features)."""
+    """Run the event loop up to the batch's end or the next pass.
+
+    (first event not taken, clipped features).
+    """
     numbers = state.numbers
     version = state.version
     events = Events(row, batch.time_ms, batch.numbers, batch.tokens, batch.matches)

@@ -1,8 +1,10 @@
-"""Taking a partition over: from whatever a former owner left to a state that is exactly what Kafka has committed.
+"""Taking a partition over.
 
-The order matters (design §5): a fresh token first, then the former owner's producer is fenced, then the stable committed offset
-is read, and only then is what was staged applied or dropped. Where the store lags behind Kafka (Redis lost data) the gap
-is read again silently, following the recorded adoptions.
+From whatever a former owner left to a state that is exactly what Kafka has committed.
+
+The order matters (design §5): a fresh token first, then the former owner's producer is fenced, then the
+stable committed offset is read, and only then is what was staged applied or dropped. Where the store lags
+behind Kafka (Redis lost data) the gap is read again silently, following the recorded adoptions.
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ class TakeOver:
     def take(self, partition: int) -> LivePartition:
         """Own ``partition``; its source then stands at its next unread record.
 
-        Raises ``OwnershipLost`` where the group moved on meanwhile, ``StateError`` where a person must decide.
+        Raises ``OwnershipLost`` where the group moved on meanwhile, ``StateError`` where a person must
+        decide.
         """
         token = secrets.token_hex(16)
         former = self.store.claim(partition, token).former
@@ -101,7 +104,7 @@ class TakeOver:
         return first
 
     def _state(self, partition: int, token: str, committed: Committed, stored: Stored | None) -> State:
-        batch, _ = read_metadata(committed.metadata)
+        batch, batch_id = read_metadata(committed.metadata)
         target = Position(committed.next_offset, batch)
         if stored is None and not self.registry.adoptions_of(partition):
             state = State(partition, self.plan.features)
@@ -128,13 +131,20 @@ class TakeOver:
         )
         if here == target:
             return state
-        return self._reread(state, token, target, numbers.sizes)
+        return self._reread(state, token, target, batch_id or secrets.token_hex(8), numbers.sizes)
 
-    def _reread(self, state: State, token: str, target: Position, sizes: dict[int, int]) -> State:
-        """Bring a state that lost data up to what is committed, without emitting anything, and store it whole."""
+    def _reread(
+        self, state: State, token: str, target: Position, batch_id: str, sizes: dict[int, int]
+    ) -> State:
+        """Bring a state that lost data up to what is committed, without emitting anything, and store it whole.
+
+        It is staged under the committed batch's id: should we end half-way, the next owner applies the rest.
+        """
         partition = state.partition
         adoptions = [a for a in self.registry.adoptions_of(partition) if a.version > state.numbers.version]
-        start = state.numbers.position.next_offset if state.numbers.position.batch else adoptions[0].next_offset
+        start = (
+            state.numbers.position.next_offset if state.numbers.position.batch else adoptions[0].next_offset
+        )
         begins = self.source.begins(partition)
         if begins > start:
             raise StateError(
@@ -158,7 +168,6 @@ class TakeOver:
         state.numbers = with_fields(state.numbers, position=target)
         whole = full_checkpoint(state, self.registry.versions, gone)
         self.store.discard(partition, token, sizes)
-        batch_id = secrets.token_hex(8)
         self.store.stage([(whole, batch_id, token)])
         self.store.apply([(partition, batch_id, token)])
         return state
@@ -181,4 +190,3 @@ class TakeOver:
 def _step_silently(state: State, batch: EventBatch) -> set[str]:
     outcome = step(state, batch)
     return {customer for _, customer in outcome.removed if customer not in state.rows.index}
-

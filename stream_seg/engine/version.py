@@ -1,7 +1,7 @@
 """A model version: everything ``step`` reads, immutable, numbered, published as JSON.
 
-Labels are given under one version. Its numbers are stored as the shortest text that reads back the same, and the kernels' arrays
-are made from those numbers alone, so a version that was read back gives the same bits.
+Labels are given under one version. Its numbers are stored as the shortest text that reads back the same, and
+the kernels' arrays are made from those numbers alone, so a version that was read back gives the same bits.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Reason = Literal["warm-up", "mint", "structure", "names"]
 class FeatureScale(msgspec.Struct, frozen=True):
     """One feature under a version: scaled = (transform(value) − ``offset``) ÷ ``scale`` × ``weight``.
 
-    ``step`` is the lattice's, in transformed units; ``scale`` is the population's standard deviation when the version was minted
-    (1 for a feature without variance), ``offset`` its mean.
+    ``step`` is the lattice's, in transformed units; ``scale`` is the population's standard deviation when
+    the version was minted (1 for a feature without variance), ``offset`` its mean.
     """
 
     name: str
@@ -36,7 +36,9 @@ class FeatureScale(msgspec.Struct, frozen=True):
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """One active segment: ``centroid`` in scaled space, in the features' order; ``size`` at minting, in customers.
+    """One active segment.
+
+    ``centroid`` in scaled space, in the features' order; ``size`` at minting, in customers.
 
     ``born`` is the version that minted the id, ``parent`` the segment it was split from.
     """
@@ -61,9 +63,10 @@ class Retired(msgspec.Struct, frozen=True):
 class Rules(msgspec.Struct, frozen=True):
     """The constants of ``step`` under a version (design §3); times in event time.
 
-    ``hysteresis`` share of the distance by which a new centre must be nearer; ``pass_ageing`` root mean square ageing, in standard
-    deviations, after which a pass is due; ``pass_growth`` share of new residents that makes one due; ``forget_after_days`` silence
-    after which a customer leaves (``None``: never); ``sample_rows`` rows sampled for structural refits over all partitions.
+    ``hysteresis`` share of the distance by which a new centre must be nearer; ``pass_ageing`` root mean
+    square ageing, in standard deviations, after which a pass is due; ``pass_growth`` share of new residents
+    that makes one due; ``forget_after_days`` silence after which a customer leaves (``None``: never);
+    ``sample_rows`` rows sampled for structural refits over all partitions.
     """
 
     hysteresis: float = 0.1
@@ -76,7 +79,10 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 class Movement(msgspec.Struct, frozen=True):
-    """Why the version was minted: movement of the centroids ÷ cost, largest relative change of a deviation, structural gain."""
+    """Why the version was minted.
+
+    Movement of the centroids ÷ cost, largest relative change of a deviation, structural gain.
+    """
 
     centroids: float = 0.0
     scale: float = 0.0
@@ -86,7 +92,8 @@ class Movement(msgspec.Struct, frozen=True):
 class VersionArrays(NamedTuple):
     """A version as arrays for the kernels.
 
-    ``offset``, ``factor`` (weight ÷ scale) and ``step`` float64 [d]; ``centres`` float64 [k, d] in scaled space; ``ids`` int32 [k].
+    ``offset``, ``factor`` (weight ÷ scale) and ``step`` float64 [d]; ``centres`` float64 [k, d] in scaled
+    space; ``ids`` int32 [k].
     """
 
     step: NDArray[np.float64]
@@ -99,8 +106,9 @@ class VersionArrays(NamedTuple):
 class ModelVersion(msgspec.Struct, frozen=True, dict=True):
     """One immutable version of a model.
 
-    ``instance`` names the model's life (a reset makes a new one); ``as_of_ms`` is the largest event time of all partitions at
-    minting; ``segments_wanted`` the setting k; ``next_id`` the first segment id never used; ``customers`` the population's size.
+    ``instance`` names the model's life (a reset makes a new one); ``as_of_ms`` is the largest event time of
+    all partitions at minting; ``segments_wanted`` the setting k; ``next_id`` the first segment id never
+    used; ``customers`` the population's size.
     """
 
     version: int
@@ -161,7 +169,9 @@ class ModelVersion(msgspec.Struct, frozen=True, dict=True):
         try:
             version = msgspec.json.decode(text, type=cls)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise StateError(f"a stored model version cannot be read ({error}): restore a snapshot or reset") from error
+            raise StateError(
+                f"a stored model version cannot be read ({error}): restore a snapshot or reset"
+            ) from error
         if version.contract > CONTRACT_VERSION:
             raise StateError(
                 f"version {version.version} was written by contract {version.contract}, this program knows "

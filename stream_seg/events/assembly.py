@@ -49,7 +49,10 @@ class ColumnReader(Protocol):
 
 
 def field_paths(mapping: EventMapping, names: Sequence[str]) -> dict[str, str]:
-    """The path of each field that a feature reads; ``type`` is the mapping's own unless a field has that name."""
+    """Find the path of each field that a feature reads.
+
+    ``type`` is the mapping's own unless a field has that name. Raises ``UsageError`` for an undeclared field.
+    """
     known = {**({"type": mapping.type} if mapping.type else {}), **mapping.fields}
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -72,8 +75,9 @@ def draft(
     paths = field_paths(mapping, (*features.numbers, *features.tokens, *features.filters))
     customers = reader.customers(mapping.customer, findings)
     times = reader.times(mapping.time, findings)
-    ids = reader.ids(mapping.id, findings) if mapping.id else [None] * n
-    types = reader.types(mapping.type, findings) if mapping.type else [None] * n
+    nothing: list[str | None] = [None] * n
+    ids = reader.ids(mapping.id, findings) if mapping.id else nothing
+    types = reader.types(mapping.type, findings) if mapping.type else nothing
     numbers = np.empty((n, len(features.numbers)), dtype=np.float64)
     for column, name in enumerate(features.numbers):
         numbers[:, column] = reader.numbers(paths[name], findings)

@@ -1,7 +1,7 @@
 """Events as columns: what a decoder makes of records and what ``step`` reads.
 
-``EventBatch`` holds consecutive accepted events of one partition; ``Rejected`` is a record that cannot be an event. Between
-them nothing is lost: every record of the source is in one or the other.
+``EventBatch`` holds consecutive accepted events of one partition; ``Rejected`` is a record that cannot be an
+event. Between them nothing is lost: every record of the source is in one or the other.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 class Rejected:
     """A record that cannot be an event: its position, its original bytes, and why.
 
-    ``offset`` is the record's own; ``timestamp_ms`` its Kafka timestamp (−1 where it has none); ``stage``, ``error`` and
-    ``message`` become the dead letter's headers.
+    ``offset`` is the record's own; ``timestamp_ms`` its Kafka timestamp (−1 where it has none); ``stage``,
+    ``error`` and ``message`` become the dead letter's headers.
     """
 
     offset: int
@@ -34,13 +34,14 @@ class Rejected:
 class EventBatch:
     """Accepted events of one partition in source order, n of them.
 
-    ``customers`` list of n customer ids; ``time_ms`` int64 [n] event times, ms since 1970 UTC; ``offset`` int64 [n] source
-    offsets (row numbers in a file), increasing; ``ids`` event ids (``None``: topic-partition-offset stands in);
-    ``types`` event types or ``None`` where the mapping names no type; ``numbers`` float64 [n, columns], one column for each of
-    ``FeatureSet.numbers``, NaN where the event has no such value; ``tokens`` uint64 [n, columns], one for each of
-    ``FeatureSet.tokens``, a 64-bit hash of the value (0: none); ``matches`` bool [n, d], whether the event matches each
-    feature's ``where`` (``True`` where it has none).
-    ``next_offset`` is the first unread record after the batch, rejected ones counted as read.
+    ``customers`` list of n customer ids; ``time_ms`` int64 [n] event times, ms since 1970 UTC; ``offset``
+    int64 [n] source offsets (row numbers in a file), increasing; ``ids`` event ids (``None``:
+    topic-partition-offset stands in); ``types`` event types or ``None`` where the mapping names no type;
+    ``numbers`` float64 [n, columns], one column for each of ``FeatureSet.numbers``, NaN where the event has
+    no such value; ``tokens`` uint64 [n, columns], one for each of ``FeatureSet.tokens``, a 64-bit hash of
+    the value (0: none); ``matches`` bool [n, d], whether the event matches each feature's ``where``
+    (``True`` where it has none). ``next_offset`` is the first unread record after the batch, rejected ones
+    counted as read.
     """
 
     customers: list[str]
@@ -58,7 +59,10 @@ class EventBatch:
         return len(self.customers)
 
     def cut(self, at: int) -> tuple[Self, Self]:
-        """The first ``at`` events and the rest; the first part's ``next_offset`` is the rest's first event."""
+        """The first ``at`` events and the rest.
+
+        The first part's ``next_offset`` is the rest's first event.
+        """
         if at >= len(self):
             return self, self._slice(len(self), len(self), self.next_offset)
         middle = int(self.offset[at])

@@ -1,7 +1,7 @@
 """The cells of a CSV file as columns: text that is read as what the mapping and the features want.
 
-A cell has no kind of its own. A number is read where one is wanted (surrounding blanks allowed); a ``where`` value that
-is a number or a boolean is compared with the cell read as one; an empty cell is a missing value.
+A cell has no kind of its own. A number is read where one is wanted (surrounding blanks allowed); a ``where``
+value that is a number or a boolean is compared with the cell read as one; an empty cell is a missing value.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["CellColumns", "cell_as", "number_of"]
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER_LETTERS = b"0123456789+-.eE "
 _FLAGS = {"true": True, "false": False}
 
 
@@ -57,9 +58,10 @@ class CellColumns:
     def numbers(self, path: str, findings: Findings) -> NDArray[np.float64]:
         """Cells read as numbers; other text, and what is not finite, is marked."""
         cells = self._columns[path]
-        numbers = np.fromiter((math.nan if cell is None else number_of(cell) for cell in cells), np.float64)
-        findings.mark(np.isinf(numbers), DecodeError("event", path, NOT_FINITE))
         present = np.fromiter((cell is not None for cell in cells), np.bool_, len(cells))
+        numbers = np.full(len(cells), np.nan)
+        numbers[present] = _numbers([cell for cell in cells if cell is not None])
+        findings.mark(np.isinf(numbers), DecodeError("event", path, NOT_FINITE))
         findings.mark(np.isnan(numbers) & present, DecodeError("event", path, NOT_A_NUMBER))
         return numbers
 
@@ -75,6 +77,15 @@ class CellColumns:
             if cell not in known and cell is not None:
                 known[cell] = not isinstance(cell_as(cell, allowed), str) or cell in allowed
         return np.fromiter(map(known.__getitem__, cells), np.bool_, len(cells))
+
+
+def _numbers(cells: list[str]) -> list[float]:
+    if not "".join(cells).encode("utf-8", "surrogatepass").translate(None, _NUMBER_LETTERS):
+        try:
+            return list(map(float, cells))
+        except ValueError:
+            pass  # such as "1-2" or "": find out which
+    return list(map(number_of, cells))
 
 
 def number_of(cell: str) -> float:

@@ -1,7 +1,7 @@
 """Plain Python values, one a row, to the columns of an event batch.
 
-A value is ``str``, ``int``, ``float``, ``bool`` or ``None`` (missing). A column of one kind, the common case, runs in C;
-rows of another kind are looked at one by one. Reasons never hold the value.
+A value is ``str``, ``int``, ``float``, ``bool`` or ``None`` (missing). A column of one kind, the common case,
+runs in C; rows of another kind are looked at one by one. Reasons never hold the value.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def number_column(values: Sequence[Any], path: str, findings: Findings) -> NDArr
         numbers = np.fromiter(map(_nearest_double, values), np.float64, len(values))
     strange = ~np.isfinite(numbers)
     if strange.any():
-        strange[[row for row in np.flatnonzero(strange) if values[row] is None]] = False
+        strange[[row for row in np.flatnonzero(strange).tolist() if values[row] is None]] = False
         findings.mark(strange, DecodeError("event", path, NOT_FINITE))
     return numbers
 
@@ -100,7 +100,7 @@ _remembered_hash = lru_cache(maxsize=_TOKENS_KEPT, typed=True)(_hash)
 
 
 def matching(values: Sequence[Any], allowed: tuple[Scalar, ...]) -> NDArray[np.bool_]:
-    """Whether each value is one of ``allowed``, bool [n]: a boolean equals only a boolean, numbers numerically."""
+    """Whether each value is one of ``allowed``, bool [n]; a boolean equals only a boolean, 1 equals 1.0."""
     flags = frozenset(v for v in allowed if isinstance(v, bool))
     others = frozenset(v for v in allowed if not isinstance(v, bool))
     if not flags and bool not in set(map(type, values)):

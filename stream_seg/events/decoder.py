@@ -1,13 +1,13 @@
 """JSON records to events, a whole batch at once.
 
-Each record is decoded by itself (decoding all of them joined to one array is no faster, and lets a value such as
-``1},{2`` shift its neighbours); everything after that is done in columns. What one record holds cannot change what
-becomes of another.
+Each record is decoded by itself (decoding all of them joined to one array is no faster, and lets a value such
+as ``1},{2`` shift its neighbours); everything after that is done in columns. What one record holds cannot
+change what becomes of another.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -61,7 +61,9 @@ class JsonDecoder:
         batch = draft(reader, self._mapping, self._features, records.offset, findings)
         if self._mapping.key == "customer":
             _check_keys(records, batch.customers, findings)
-        ahead = (records.timestamp_ms >= 0) & (batch.time_ms - records.timestamp_ms > self._mapping.max_ahead_ms)
+        ahead = (records.timestamp_ms >= 0) & (
+            batch.time_ms - records.timestamp_ms > self._mapping.max_ahead_ms
+        )
         findings.mark(ahead, DecodeError("time", self._mapping.time, AHEAD))
         events = accepted(batch, findings.good, records.next_offset)
         return Decoded(events, [_rejected(records, row, error) for row, error in findings.problems()])
@@ -70,7 +72,7 @@ class JsonDecoder:
         """One object for each record; where it cannot be decoded, the row is marked and the object empty."""
         if are_plain(values):
             try:
-                return list(map(self._shape.decode, values))
+                return list(map(self._shape.decode, cast("list[bytes]", values)))
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 pass  # one of them is bad: find out which
         return [self._object(row, value, findings) for row, value in enumerate(values)]

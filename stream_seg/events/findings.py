@@ -40,7 +40,8 @@ class Findings:
     @property
     def good(self) -> NDArray[np.bool_]:
         """Rows without a problem, bool [n]."""
-        return self._code == 0
+        good: NDArray[np.bool_] = self._code == 0
+        return good
 
     def problems(self) -> Iterator[tuple[int, DecodeError]]:
         """Give (row, first problem), in the rows' order."""

@@ -34,7 +34,7 @@ def customer_column(values: Sequence[Any], path: str, findings: Findings) -> lis
 
 
 def id_column(values: Sequence[Any], path: str, findings: Findings) -> list[str | None]:
-    """Events' ids as text, ``None`` where missing, null or empty; marked where too long or of another kind."""
+    """Events' ids as text, ``None`` where missing or empty; marked where too long or of another kind."""
     texts = _texts(values)
     _mark_too_long(texts, path, findings)
     if "" not in texts:
@@ -78,5 +78,10 @@ def _why_not(value: object, what: str) -> str:
 def _mark_too_long(texts: list[str], path: str, findings: Findings) -> None:
     short = ID_LIMIT_BYTES // 4  # no character takes more than four bytes
     if max(map(len, texts), default=0) > short:
-        too_long = [len(text) > short and len(text.encode("utf-8", "surrogatepass")) > ID_LIMIT_BYTES for text in texts]
-        findings.mark(np.array(too_long), DecodeError("event", path, f"an id has at most {ID_LIMIT_BYTES} bytes"))
+        too_long = [
+            len(text) > short and len(text.encode("utf-8", "surrogatepass")) > ID_LIMIT_BYTES
+            for text in texts
+        ]
+        findings.mark(
+            np.array(too_long), DecodeError("event", path, f"an id has at most {ID_LIMIT_BYTES} bytes")
+        )

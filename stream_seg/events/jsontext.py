@@ -19,8 +19,11 @@ RECORD_LIMIT_BYTES = 1_048_576
 """Longest value taken for an event, in bytes: what a broker takes of a batch unless told otherwise."""
 
 DEPTH_LIMIT = 256
-"""Deepest nesting of a record. The parser's own limit is near 1,000 but depends on how deep its caller stands, and
-what becomes of a record must depend on the record only."""
+"""Deepest nesting of a record.
+
+The parser's own limit is near 1,000 but depends on how deep its caller stands, and what becomes of a record
+must depend on the record only.
+"""
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -85,5 +88,11 @@ def explained(error: Exception) -> DecodeError:
         return DecodeError("json", "", "the record is not JSON")
     if place is None:
         return DecodeError("json", "", f"the record is {_CALLED[got[1]]}, where an object belongs")
-    wanted = "an object" if "Expected `object" in text else "a number" if "Expected `float" in text else "a single value"
+    wanted = (
+        "an object"
+        if "Expected `object" in text
+        else "a number"
+        if "Expected `float" in text
+        else "a single value"
+    )
     return DecodeError("event", place[1], f"the record has {_CALLED[got[1]]} where {wanted} belongs")

@@ -18,9 +18,10 @@ __all__ = ["Decoded", "RawRecords"]
 class RawRecords:
     """Consecutive records of one partition as they came, n of them.
 
-    ``keys`` and ``values`` list of n bytes or ``None``; ``offset`` int64 [n] increasing; ``timestamp_ms`` int64 [n]
-    record timestamps, ms since 1970 (−1: none); ``next_offset`` the first record not here; ``single_partition``
-    whether the topic has just one partition, so that a record without key cannot be in the wrong one.
+    ``keys`` and ``values`` list of n bytes or ``None``; ``offset`` int64 [n] increasing; ``timestamp_ms``
+    int64 [n] record timestamps, ms since 1970 (−1: none); ``next_offset`` the first record not here;
+    ``single_partition`` whether the topic has just one partition, so that a record without key cannot be in
+    the wrong one.
     """
 
     keys: list[bytes | None]

@@ -17,8 +17,8 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 def row_as_json(row: Mapping[str, Any]) -> bytes:
     """The row as a JSON object.
 
-    Times are RFC 3339, without zone where the file has none; dates ``YYYY-MM-DD``; bytes base64; numbers that are not
-    finite null; missing values are left out.
+    Times are RFC 3339, without zone where the file has none; dates ``YYYY-MM-DD``; bytes base64; numbers that
+    are not finite null; missing values are left out.
     """
     return _ENCODER.encode({name: value for name, value in row.items() if value is not None})
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stream_seg.errors import DecodeError, UsageError
+from stream_seg.errors import DecodeError
 from stream_seg.events.columns import NOT_A_NUMBER, NOT_FINITE, matching, token_column, type_column
 from stream_seg.events.ids import customer_column, id_column
 from stream_seg.events.rowjson import json_values
@@ -14,6 +14,7 @@ from stream_seg.events.times import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
     import polars as pl
     from numpy.typing import NDArray
@@ -73,7 +74,7 @@ class SeriesColumns:
         return None
 
     def numbers(self, path: str, findings: Findings) -> NDArray[np.float64]:
-        """Numbers of any type; NaN (a value, not a null) and infinity are marked, and whatever is no number."""
+        """Numbers of any type; what is no number, and NaN (a value, not a null) and infinity, are marked."""
         series = self._columns[path]
         present = series.is_not_null().to_numpy()
         if not series.dtype.is_numeric():
@@ -115,7 +116,7 @@ def _plain(series: pl.Series) -> list[Any]:
     return series.to_list()
 
 
-def _number(value: Any) -> float:
+def _number(value: Decimal) -> float:
     whole = int(value)
     return whole if whole == value else float(value)
 
@@ -135,4 +136,8 @@ def _scalars(series: pl.Series, path: str, findings: Findings) -> list[Any]:
         )
         return [None] * len(series)
     values = _plain(series)
-    return json_values(values) if series.dtype.is_temporal() or series.dtype.base_type().__name__ == "Binary" else values
+    return (
+        json_values(values)
+        if series.dtype.is_temporal() or series.dtype.base_type().__name__ == "Binary"
+        else values
+    )

@@ -1,7 +1,7 @@
 """From dotted paths to a typed JSON decoder, and from its objects to columns.
 
-Only what the mapping names is decoded: the paths become nested ``msgspec`` structs, built once, and everything else in a
-record is checked for being JSON and skipped.
+Only what the mapping names is decoded: the paths become nested ``msgspec`` structs, built once, and
+everything else in a record is checked for being JSON and skipped.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class _Node:
 class Shape:
     """The part of a record that a set of dotted paths reads.
 
-    ``numeric`` are the paths decoded as float (integers too; text and booleans refused), ``scalar`` those decoded as
-    whatever single value stands there; missing and null are both ``None``. Raises ``UsageError`` where one path
-    runs through another, and for a key that JSON can only write with an escape.
+    ``numeric`` are the paths decoded as float (integers too; text and booleans refused), ``scalar`` those
+    decoded as whatever single value stands there; missing and null are both ``None``. Raises ``UsageError``
+    where one path runs through another, and for a key that JSON can only write with an escape.
     """
 
     def __init__(self, numeric: Iterable[str], scalar: Iterable[str]) -> None:
@@ -49,7 +49,7 @@ class Shape:
             self._plant(path)
         decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(self._struct(self._root, "Record"))
         self.decode: Callable[[bytes], Any] = decoder.decode
-        """Decode one JSON object; raises what ``msgspec`` raises (``MsgspecError``, ``UnicodeDecodeError``)."""
+        """Decode one JSON object; raises ``msgspec.MsgspecError`` or ``UnicodeDecodeError``."""
 
     @property
     def empty(self) -> Any:  # noqa: ANN401 - a type built at run time
@@ -68,7 +68,9 @@ class Shape:
             node = node.children.setdefault(key, _Node())
             if node.path is not None:
                 outer = ".".join(parts[: depth + 1])
-                raise UsageError(f'[event] reads "{outer}" as one value and "{path}" inside it; change one of them')
+                raise UsageError(
+                    f'[event] reads "{outer}" as one value and "{path}" inside it; change one of them'
+                )
         node.path = path
 
     def _struct(self, node: _Node, name: str) -> type[msgspec.Struct]:

@@ -1,4 +1,4 @@
-"""Rows of a file to events: the mapping, features and rules of JSON records, on columns that are there already."""
+"""Rows of a file to events: the mapping, features and rules of JSON records, on columns."""
 
 from __future__ import annotations
 
@@ -44,9 +44,10 @@ def decode_table(
 ) -> Decoded:
     """Decode n rows of a table; their offsets are row numbers from ``first_row`` on.
 
-    ``findings`` holds what is known to be wrong with rows already (their cells may be anything). A path is the name of a
-    column, or leads by dots into a column of objects. There are no record keys and timestamps, so neither is checked.
-    Raises ``UsageError`` naming a column that the mapping wants and the table does not have.
+    ``findings`` holds what is known to be wrong with rows already (their cells may be anything). A path is
+    the name of a column, or leads by dots into a column of objects. There are no record keys and timestamps,
+    so neither is checked. Raises ``UsageError`` naming a column that the mapping wants and the table does not
+    have.
     """
     found = find_columns(columns, mapping, features)
     times = TimeReader(mapping.time, mapping.time_unit, ZoneInfo(mapping.time_zone))

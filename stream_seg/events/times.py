@@ -1,10 +1,10 @@
 """Event times: text, dates and numbers to milliseconds since 1970 UTC, in whole columns.
 
-Accepted are RFC 3339 with any offset (``T``, ``t`` or a space, ``Z`` or ``z``, a fraction of any length), the same
-without zone and a date alone, both read on the wall clock of the mapping's zone; and, with a ``time_unit``, a number, which
-may be written as text (64-bit integers often are). Fractions of a millisecond are cut off towards the past.
-``23:59:60`` UTC, a leap second, is the first moment of the next day, as in Unix time; any other ``:60``, and ``24:00``,
-are refused. So is everything before 1970-01-01 or from 2100-01-01 on.
+Accepted are RFC 3339 with any offset (``T``, ``t`` or a space, ``Z`` or ``z``, a fraction of any length), the
+same without zone and a date alone, both read on the wall clock of the mapping's zone; and, with a
+``time_unit``, a number, which may be written as text (64-bit integers often are). Fractions of a millisecond
+are cut off towards the past. ``23:59:60`` UTC, a leap second, is the first moment of the next day, as in Unix
+time; any other ``:60``, and ``24:00``, are refused. So is everything before 1970-01-01 or from 2100-01-01 on.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _FAR_US = 10**16  # beyond both ends of the accepted years, and exact in int64
 
 
 class TimeReader:
-    """Reads the times of one mapping: the path they stand at, the unit of numbers, the zone of wall-clock times."""
+    """Reads the times at one path, by the unit of numbers and the zone of wall-clock times."""
 
     def __init__(self, path: str, unit: TimeUnit | None, zone: ZoneInfo) -> None:
         """Keep how times are written."""

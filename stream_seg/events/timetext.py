@@ -1,7 +1,8 @@
 """RFC 3339 text, dates and zoneless date-times to milliseconds, whole columns at once.
 
-Texts of one length are laid out as a matrix of characters and read position by position; what does not fit there is
-read one by one with a regular expression, which is the definition: both give the same for every text.
+Texts of one length are laid out as a matrix of characters and read position by position; what does not fit
+there is read one by one with a regular expression, which is the definition: both give the same for every
+text.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _CLOCK_DIGITS = (11, 12, 14, 15, 17, 18)
 
 
 class ParsedTexts(NamedTuple):
-    """A column of texts: ``ms`` int64 [n] since 1970, ``is_local`` bool [n] no zone given, ``is_read`` bool [n]."""
+    """Texts as times: int64 [n] ms since 1970; bool [n] whether no zone was given, and whether it is a time."""
 
     ms: NDArray[np.int64]
     is_local: NDArray[np.bool_]
@@ -85,7 +86,7 @@ def parse_texts(texts: Sequence[str]) -> ParsedTexts:
         by_place = np.ascontiguousarray(np.frombuffer(letters, np.uint8).reshape(-1, int(length)).T)
         for whole, part in zip(found, _read_columns(by_place), strict=True):
             whole[rows] = part
-    for row in np.flatnonzero(~found.is_read):
+    for row in np.flatnonzero(~found.is_read).tolist():
         parsed = parse_text(texts[row])
         if parsed is not None:
             found.ms[row], found.is_local[row] = parsed
@@ -118,7 +119,9 @@ def _read_columns(by_place: NDArray[np.uint8]) -> ParsedTexts:
     return ParsedTexts(ms, is_local, is_read)
 
 
-def _read_dates(by_place: NDArray[np.uint8], digits: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _read_dates(
+    by_place: NDArray[np.uint8], digits: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     year, month, day = _number(digits, 0, 4), _number(digits, 5, 7), _number(digits, 8, 10)
     months = (year - 1970) * 12 + month - 1
     first = _first_days(months)
@@ -126,7 +129,9 @@ def _read_dates(by_place: NDArray[np.uint8], digits: NDArray[np.uint8]) -> tuple
     for place, letter in _PUNCTUATION.items():
         if place < len(by_place):
             is_read &= by_place[place] == ord(letter)
-    is_read &= (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= _first_days(months + 1) - first)
+    is_read &= (
+        (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= _first_days(months + 1) - first)
+    )
     return (first + day - 1) * DAY_MS, is_read
 
 
@@ -164,7 +169,7 @@ def _read_offsets(
 
 
 def _number(digits: NDArray[np.uint8], start: int, stop: int) -> NDArray[np.int64]:
-    total = digits[start].astype(np.int64)
+    total: NDArray[np.int64] = digits[start].astype(np.int64)
     for place in range(start + 1, stop):
         total = total * 10 + digits[place]
     return total

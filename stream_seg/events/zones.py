@@ -20,16 +20,16 @@ _HOUR_MS = 3_600_000
 def utc_from_local(local_ms: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
     """Milliseconds since 1970 on the zone's wall clock to milliseconds since 1970 UTC, int64 [n] both.
 
-    A wall-clock time that comes twice is the first of the two, one that is skipped is read with the offset before
-    the change (PEP 495, ``fold=0``). The offset is looked up once for an hour of the wall clock, and row by row in the
-    hours in which it changes. Values must lie within the years 2 to 9998.
+    A wall-clock time that comes twice is the first of the two, one that is skipped is read with the offset
+    before the change (PEP 495, ``fold=0``). The offset is looked up once for an hour of the wall clock, and
+    row by row in the hours in which it changes. Values must lie within the years 2 to 9998.
     """
     if zone.key == "UTC" or not len(local_ms):
         return local_ms
     hours, place = np.unique(local_ms // _HOUR_MS, return_inverse=True)
     first = np.array([_offset_ms(int(hour) * _HOUR_MS, zone) for hour in hours])
     last = np.array([_offset_ms(int(hour + 1) * _HOUR_MS - 1, zone) for hour in hours])
-    offset = first[place]
+    offset: NDArray[np.int64] = first[place]
     for row in np.flatnonzero((first != last)[place]):
         offset[row] = _offset_ms(int(local_ms[row]), zone)
     return local_ms - offset

@@ -1,11 +1,14 @@
-"""The scalar kernels: one event into one row's aggregates, and one row's aggregates into a value and a vector.
+"""The scalar kernels.
 
-They are the only code that computes an aggregate or a vector, in every driver, because numpy and numba differ in the last bit
-of some powers: equal bits hold for the same build and processor family.
+One event into one row's aggregates, and one row's aggregates into a value and a vector.
 
-Decayed sums stand as of the customer's newest event (``last_ms``): a newer event decays them first, a late one is decayed
-itself before it is added, so it counts as if it had come in time (forward decay read backwards: Cormode, Shkapenyuk,
-Srivastava & Xu 2009, §3). A weighted mean stands as of its own last match, so that it can never underflow to 0/0.
+They are the only code that computes an aggregate or a vector, in every driver, because numpy and numba
+differ in the last bit of some powers: equal bits hold for the same build and processor family.
+
+Decayed sums stand as of the customer's newest event (``last_ms``): a newer event decays them first, a late
+one is decayed itself before it is added, so it counts as if it had come in time (forward decay read
+backwards: Cormode, Shkapenyuk, Srivastava & Xu 2009, §3). A weighted mean stands as of its own last match,
+so that it can never underflow to 0/0.
 """
 
 from __future__ import annotations
@@ -45,8 +48,9 @@ CBRT = TRANSFORMS.index("cbrt")
 class Aggregates(NamedTuple):
     """The aggregates of all rows, columnar; the first axis is the row.
 
-    ``slots`` float64 [rows, slots] (``Layout.slot`` says what stands where), ``sets`` uint64 [rows, sets, 64] the distinct values'
-    hashes, ``first_ms`` and ``last_ms`` int64 [rows] smallest and largest event time, ``events`` int64 [rows].
+    ``slots`` float64 [rows, slots] (``Layout.slot`` says what stands where), ``sets`` uint64 [rows, sets,
+    64] the distinct values' hashes, ``first_ms`` and ``last_ms`` int64 [rows] smallest and largest event
+    time, ``events`` int64 [rows].
     """
 
     slots: NDArray[np.float64]
@@ -88,7 +92,10 @@ def clear_row(aggregates: Aggregates, row: int, layout: Layout) -> None:
 
 @kernel
 def _add_decayed(slots: NDArray[np.float64], s: int, value: float, gap_ms: float, decay: float) -> None:
-    """Add ``value`` at ``gap_ms`` after (negative: before) the time that ``slots[s]`` stands for. Writes ``slots``."""
+    """Add ``value`` at ``gap_ms`` after (negative.
+
+    Before) the time that ``slots[s]`` stands for. Writes ``slots``.
+    """
     if decay == 0.0 or gap_ms == 0.0:
         slots[s] = _bounded(slots[s] + value)
     elif gap_ms > 0.0:
@@ -128,8 +135,8 @@ def add_event(
 ) -> None:
     """Take one event into ``row``'s aggregates. Writes ``aggregates``.
 
-    ``numbers`` float64 and ``tokens`` uint64 are the event's columns, ``matches`` bool [d] its ``where`` results. An event without
-    the feature's field does not match that feature.
+    ``numbers`` float64 and ``tokens`` uint64 are the event's columns, ``matches`` bool [d] its ``where``
+    results. An event without the feature's field does not match that feature.
     """
     slots = aggregates.slots[row]
     first = aggregates.events[row] == 0

@@ -1,8 +1,8 @@
 """What a model measures of a customer: feature definitions, and the slots their aggregates need.
 
-A ``Feature`` is one entry of ``[features]``; a ``FeatureSet`` is all of them, in order, with a hash that names them:
-two models with the same hash mean the same by a vector. ``FeatureSet.layout`` says which float64 slots of a
-customer's row hold what; the kernels of ``features.kernels`` read it as plain arrays.
+A ``Feature`` is one entry of ``[features]``; a ``FeatureSet`` is all of them, in order, with a hash that
+names them: two models with the same hash mean the same by a vector. ``FeatureSet.layout`` says which float64
+slots of a customer's row hold what; the kernels of ``features.kernels`` read it as plain arrays.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ PLAIN_STEP = 2.0**-4
 class Feature:
     """One feature: an aggregate of a customer's matching events, transformed and weighted.
 
-    ``field`` names the event field that is aggregated (``None`` where the aggregate needs none); ``where`` maps a
-    field (or ``type``) to the values that match; ``half_life_days`` is the time in which an event's weight halves, in
-    days (``None``: never); ``default`` stands in without a match; ``step`` is the lattice step in transformed units, a
-    power of two.
+    ``field`` names the event field that is aggregated (``None`` where the aggregate needs none); ``where``
+    maps a field (or ``type``) to the values that match; ``half_life_days`` is the time in which an event's
+    weight halves, in days (``None``: never); ``default`` stands in without a match; ``step`` is the lattice
+    step in transformed units, a power of two.
     """
 
     name: str
@@ -79,7 +79,10 @@ class Feature:
 
     @property
     def step(self) -> float:
-        """The lattice step: set, or 2⁻¹⁶ for anything transformed, shares and days, 2⁻⁴ for other plain values."""
+        """The lattice step.
+
+        Set, or 2⁻¹⁶ for anything transformed, shares and days, 2⁻⁴ for other plain values.
+        """
         if self.lattice_step is not None:
             return self.lattice_step
         fine = self.transform != "none" or self.aggregate in IN_DAYS or self.aggregate == "share"
@@ -102,11 +105,11 @@ class Feature:
 class Layout(NamedTuple):
     """The features as arrays for the kernels, one entry a feature (a tuple, because numba reads those).
 
-    ``aggregate`` and ``transform`` int64 codes (places in ``AGGREGATES`` and ``TRANSFORMS``), ``slot`` int64 first
-    float64 slot of a row, ``number`` int64 column of the batch's numbers (−1: none), ``token`` int64 column of its
-    tokens (−1: none), ``place`` int64 which of a row's distinct sets (−1: none), ``decay`` float64 half-lives per
-    millisecond (0: no decay), ``default`` and ``step`` float64; ``slots`` is a row's number of slots, ``sets`` its
-    number of distinct sets.
+    ``aggregate`` and ``transform`` int64 codes (places in ``AGGREGATES`` and ``TRANSFORMS``), ``slot`` int64
+    first float64 slot of a row, ``number`` int64 column of the batch's numbers (−1: none), ``token`` int64
+    column of its tokens (−1: none), ``place`` int64 which of a row's distinct sets (−1: none), ``decay``
+    float64 half-lives per millisecond (0: no decay), ``default`` and ``step`` float64; ``slots`` is a row's
+    number of slots, ``sets`` its number of distinct sets.
     """
 
     aggregate: NDArray[np.int64]
@@ -126,8 +129,8 @@ class Layout(NamedTuple):
 class FeatureSet:
     """All features of a model, in the configuration's order.
 
-    ``numbers`` are the event fields decoded as float64 columns, ``tokens`` those whose values are counted, ``filters``
-    the fields that ``where`` looks at; each sorted, each a column of the event batch.
+    ``numbers`` are the event fields decoded as float64 columns, ``tokens`` those whose values are counted,
+    ``filters`` the fields that ``where`` looks at; each sorted, each a column of the event batch.
     """
 
     features: tuple[Feature, ...]
@@ -175,8 +178,12 @@ class FeatureSet:
             aggregate=np.array([AGGREGATES.index(f.aggregate) for f in self.features], dtype=np.int64),
             transform=np.array([TRANSFORMS.index(f.transform) for f in self.features], dtype=np.int64),
             slot=starts[:-1].astype(np.int64),
-            number=_columns(self.numbers, [f.field if f.aggregate in NUMERIC_FIELD else None for f in self.features]),
-            token=_columns(self.tokens, [f.field if f.aggregate == "distinct" else None for f in self.features]),
+            number=_columns(
+                self.numbers, [f.field if f.aggregate in NUMERIC_FIELD else None for f in self.features]
+            ),
+            token=_columns(
+                self.tokens, [f.field if f.aggregate == "distinct" else None for f in self.features]
+            ),
             place=np.where(distinct, places, -1).astype(np.int64),
             decay=np.array(
                 [1.0 / (f.half_life_days * 86_400_000) if f.half_life_days else 0.0 for f in self.features]

@@ -43,7 +43,9 @@ scalars = st.one_of(
     st.text(max_size=8),
     st.sampled_from(["app", "buy", 1, 2.5, "2024-01-01T00:00:00Z", "2024-01-01", 1_700_000_000]),
 )
-anything = st.one_of(scalars, st.lists(scalars, max_size=2), st.dictionaries(st.text(max_size=2), scalars, max_size=2))
+anything = st.one_of(
+    scalars, st.lists(scalars, max_size=2), st.dictionaries(st.text(max_size=2), scalars, max_size=2)
+)
 usual_times = st.one_of(st.just("2024-01-01T00:00:00Z"), st.integers(0, 4_000_000_000), st.just("2024-05-01"))
 objects = st.fixed_dictionaries(
     {},
@@ -58,7 +60,9 @@ objects = st.fixed_dictionaries(
         "other": anything,
     },
 )
-fragments = st.sampled_from([b"", b" ", b",", b"}", b"{", b"[1", b"2]", b'"', b"},{", b"\xff", b"null", b"1,2"])
+fragments = st.sampled_from(
+    [b"", b" ", b",", b"}", b"{", b"[1", b"2]", b'"', b"},{", b"\xff", b"null", b"1,2"]
+)
 good = st.builds(
     lambda customer, number: json.dumps({"c": customer, "t": "2024-01-01", "n": number}).encode(),
     st.text(min_size=1, max_size=4).filter(lambda text: text.isprintable()),
@@ -72,10 +76,14 @@ values = st.one_of(
     objects.map(lambda found: json.dumps(found).encode()),
     st.lists(st.one_of(fragments, good), max_size=3).map(b"".join),
 )
-records = st.lists(st.tuples(st.sampled_from([None, b"a", b"b", b"5"]), values, st.integers(-1, 2 * 10**12)), max_size=12)
+records = st.lists(
+    st.tuples(st.sampled_from([None, b"a", b"b", b"5"]), values, st.integers(-1, 2 * 10**12)), max_size=12
+)
 
 
-def raw(rows: list[tuple[bytes | None, bytes | None, int]], first: int = 100, *, single: bool = True) -> RawRecords:
+def raw(
+    rows: list[tuple[bytes | None, bytes | None, int]], first: int = 100, *, single: bool = True
+) -> RawRecords:
     n = len(rows)
     return RawRecords(
         keys=[key for key, _, _ in rows],
@@ -137,17 +145,27 @@ def test_batches_cut_anywhere_give_the_same(
     joined = Decoded(EventBatch.joined([p.events for p in parts]), [r for p in parts for r in p.rejected])
     assert rows_of(joined) == rows_of(whole)
     alone = [DECODER.decode(raw([row], 100 + at)) for at, row in enumerate(rows)]
-    assert sorted(map(repr, (x for part in alone for x in rows_of(part)))) == sorted(map(repr, rows_of(whole)))
+    assert sorted(map(repr, (x for part in alone for x in rows_of(part)))) == sorted(
+        map(repr, rows_of(whole))
+    )
 
 
 @given(st.lists(good, min_size=1, max_size=5), st.lists(values, min_size=1, max_size=6), st.randoms())
 @settings(max_examples=200, deadline=None)
-def test_a_bad_neighbour_changes_no_event(good_values: list[bytes], others: list[bytes | None], chance: Any) -> None:
-    mixed = [(None, value, -1, True) for value in good_values] + [(None, value, -1, False) for value in others]
+def test_a_bad_neighbour_changes_no_event(
+    good_values: list[bytes], others: list[bytes | None], chance: Any
+) -> None:
+    mixed = [(None, value, -1, True) for value in good_values] + [
+        (None, value, -1, False) for value in others
+    ]
     chance.shuffle(mixed)
     batch = raw([(key, value, stamp) for key, value, stamp, _ in mixed])
     events = DECODER.decode(batch).events
-    expected = {100 + at: json.loads(value)["c"] for at, (_, value, _, is_good) in enumerate(mixed) if is_good and value}
+    expected = {
+        100 + at: json.loads(value)["c"]
+        for at, (_, value, _, is_good) in enumerate(mixed)
+        if is_good and value
+    }
     found = dict(zip(events.offset.tolist(), events.customers, strict=True))
     assert {offset: found[offset] for offset in expected} == expected
 
@@ -205,7 +223,9 @@ def test_rfc_3339_is_read_as_the_standard_library_reads_it(when: datetime, minut
 
 @given(
     st.lists(st.integers(0, END_MS), max_size=20),
-    st.sampled_from(["Europe/Berlin", "Australia/Lord_Howe", "Africa/Monrovia", "America/St_Johns", "Pacific/Apia"]),
+    st.sampled_from(
+        ["Europe/Berlin", "Australia/Lord_Howe", "Africa/Monrovia", "America/St_Johns", "Pacific/Apia"]
+    ),
 )
 def test_wall_clock_times_are_those_of_zoneinfo(local: list[int], name: str) -> None:
     zone = ZoneInfo(name)

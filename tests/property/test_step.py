@@ -58,7 +58,12 @@ def test_sums_are_a_recount_of_the_population(history: History) -> None:
 @settings(max_examples=100, deadline=None)
 def test_a_restored_state_goes_on_as_if_nothing_had_happened(history: History, at: int) -> None:
     at = min(at, len(history.events))
-    early = History(history.events[:at], [a for a in history.adoptions if a[0] <= at], history.forget_after_days, history.seed)
+    early = History(
+        history.events[:at],
+        [a for a in history.adoptions if a[0] <= at],
+        history.forget_after_days,
+        history.seed,
+    )
     state = run(early, []).state
     again = restore(0, FEATURES, state.numbers, state.version, stored(state))
     assert again.sums.equals(state.sums)
@@ -119,7 +124,9 @@ def reference(happened: list[Event], now: int) -> dict[str, dict[str, float]]:
 
 @given(events(), st.integers(0, 40 * DAY_MS), st.randoms(use_true_random=False))
 @settings(max_examples=150, deadline=None)
-def test_features_are_their_definitions_in_any_order(happened: list[Event], later: int, chance: object) -> None:
+def test_features_are_their_definitions_in_any_order(
+    happened: list[Event], later: int, chance: object
+) -> None:
     """Late and shuffled events end in the same aggregates; ``last`` takes the later arrival of equal times."""
     shuffled = list({(e.customer, e.time_ms): e for e in happened}.values())
     chance.shuffle(shuffled)  # type: ignore[attr-defined]

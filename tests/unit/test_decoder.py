@@ -136,7 +136,10 @@ def test_anything_else_is_no_customer(written: bytes, why: str) -> None:
 
 
 def test_a_missing_customer_is_rejected() -> None:
-    assert the_reason(b'{"time":"2024-01-01"}') == ("event", "customer: the customer is missing, null or empty")
+    assert the_reason(b'{"time":"2024-01-01"}') == (
+        "event",
+        "customer: the customer is missing, null or empty",
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,7 +198,9 @@ def test_numbers_of_two_roles_are_checked_too() -> None:
     )
     decoder = JsonDecoder(MAPPING, features)
     huge = b'{"customer":"a","time":"2024-01-01","revenue":1' + b"0" * 400 + b"}"
-    decoded = decoder.decode(records(event(revenue=5), event(revenue="5"), huge, event(revenue=True), event()))
+    decoded = decoder.decode(
+        records(event(revenue=5), event(revenue="5"), huge, event(revenue=True), event())
+    )
     np.testing.assert_array_equal(decoded.events.numbers, [[5.0], [np.nan]])
     assert [r.offset for r in decoded.rejected] == [1, 2, 3]
 
@@ -205,9 +210,16 @@ def test_whole_numbers_are_numbers_however_large() -> None:
 
 
 def test_a_path_through_missing_or_null_is_missing_and_through_another_value_rejected() -> None:
-    for context in ({}, {"context": None}, {"context": {}}, {"context": {"channel": None}}):
-        assert the_event(**context)["matches"]["app"] is False
-    for context in (5, "app", [], True):
+    missing: list[dict[str, Any]] = [
+        {},
+        {"context": None},
+        {"context": {}},
+        {"context": {"channel": None}},
+    ]
+    for fields in missing:
+        assert the_event(**fields)["matches"]["app"] is False
+    others: list[Any] = [5, "app", [], True]
+    for context in others:
         stage, message = the_reason(event(context=context))
         assert stage == "event"
         assert message.startswith("context: ")
@@ -215,9 +227,11 @@ def test_a_path_through_missing_or_null_is_missing_and_through_another_value_rej
 
 
 def test_a_filtered_or_counted_field_may_be_any_single_value() -> None:
-    for value in ("x", 5, 5.5, True, None):
+    single: list[Any] = ["x", 5, 5.5, True, None]
+    for value in single:
         the_event(country=value, kind=value, context={"channel": value})
-    for value in ([], {}):
+    several: list[Any] = [[], {}]
+    for value in several:
         for fields in ({"country": value}, {"kind": value}, {"context": {"channel": value}}):
             assert "where a single value belongs" in the_reason(event(**fields))[1]
 
@@ -244,7 +258,10 @@ def test_numbers_match_numerically_and_booleans_only_booleans() -> None:
 
 def test_equal_conditions_of_different_kind_are_kept_apart() -> None:
     features = FeatureSet(
-        (Feature("one", "count", where=(("type", (1,)),)), Feature("yes", "count", where=(("type", (True,)),))),
+        (
+            Feature("one", "count", where=(("type", (1,)),)),
+            Feature("yes", "count", where=(("type", (True,)),)),
+        ),
     )
     matches = JsonDecoder(MAPPING, features).decode(records(event(kind=1), event(kind=True))).events.matches
     assert matches.tolist() == [[True, False], [False, True]]
@@ -266,7 +283,8 @@ def test_ids_are_text_and_may_be_missing() -> None:
     assert the_event(id=1e3)["id"] == "1000"
     assert the_event(id=None)["id"] is None
     assert the_event(id="")["id"] is None
-    for wrong in (True, 1.5, {}, "x" * (ID_LIMIT_BYTES + 1)):
+    others: list[Any] = [True, 1.5, {}, "x" * (ID_LIMIT_BYTES + 1)]
+    for wrong in others:
         stage, message = the_reason(event(id=wrong))
         assert stage == "event"
         assert message.startswith("id: ")
@@ -296,8 +314,15 @@ def test_a_reason_never_holds_the_value() -> None:
 def test_values_that_would_make_two_shift_nobody() -> None:
     good = [event(customer=str(number)) for number in range(4)]
     pair = good[1] + b"," + good[2]
-    half, other_half = b'{"customer":"x","time":"2024-01-01","more":[1', b'2]}'
-    for bad in ([pair, b""], [b"", pair], [pair, b" "], [half, other_half, pair], [pair, None], [b"],[", pair]):
+    half, other_half = b'{"customer":"x","time":"2024-01-01","more":[1', b"2]}"
+    for bad in (
+        [pair, b""],
+        [b"", pair],
+        [pair, b" "],
+        [half, other_half, pair],
+        [pair, None],
+        [b"],[", pair],
+    ):
         decoded = decode(good[0], *bad, good[3])
         assert decoded.events.customers == ["0", "3"]
         assert decoded.events.offset.tolist() == [0, len(bad) + 1]
@@ -350,7 +375,7 @@ def test_no_records_are_no_events() -> None:
 
 
 def test_contradicting_paths_are_named() -> None:
-    with pytest.raises(UsageError, match='reads "context" as one value and "context.channel" inside it'):
+    with pytest.raises(UsageError, match='reads "context" as one value and'):
         JsonDecoder(EventMapping("context", "time", type="kind", fields=FIELDS), FEATURES)
     with pytest.raises(UsageError, match='the field "revenue"'):
         JsonDecoder(EventMapping("customer", "time", type="kind"), FEATURES)

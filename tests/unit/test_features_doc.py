@@ -65,14 +65,31 @@ def test_worked_example(example: dict[str, Any], tmp_path: Path) -> None:
         assert transformed(values[0, 0], code) == pytest.approx(expected["transformed"], rel=1e-9)
     if "lattice" in expected:
         point = np.empty(1, dtype=np.int32)
-        vector(rows.aggregates.slots[0], rows.aggregates.first_ms[0], rows.aggregates.last_ms[0], now, layout, point)
+        vector(
+            rows.aggregates.slots[0],
+            rows.aggregates.first_ms[0],
+            rows.aggregates.last_ms[0],
+            now,
+            layout,
+            point,
+        )
         assert point[0] == expected["lattice"]
 
 
 def test_the_page_has_an_example_for_every_aggregate() -> None:
     shown = {f["aggregate"] for e in EXAMPLES for f in e["features"].values()}
     assert shown >= {
-        "days_since", "days_since_first", "count", "sum", "mean", "min", "max", "last", "share", "distinct", "gap_days",
+        "days_since",
+        "days_since_first",
+        "count",
+        "sum",
+        "mean",
+        "min",
+        "max",
+        "last",
+        "share",
+        "distinct",
+        "gap_days",
     }
 
 

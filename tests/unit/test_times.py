@@ -91,7 +91,9 @@ def test_text_that_is_no_time(text: str) -> None:
     assert read(text) == "the time is neither RFC 3339 nor a date"
 
 
-@pytest.mark.parametrize("text", ["0001-01-01", "1969-12-31T23:59:59.999Z", "2100-01-01", "9999-12-31T23:59:59Z"])
+@pytest.mark.parametrize(
+    "text", ["0001-01-01", "1969-12-31T23:59:59.999Z", "2100-01-01", "9999-12-31T23:59:59Z"]
+)
 def test_years_outside_are_refused(text: str) -> None:
     for zone in ("UTC", BERLIN, "Pacific/Apia"):
         if zone == "UTC" or not text.startswith("2100"):

@@ -15,7 +15,7 @@ __all__ = ["polars"]
 def polars() -> ModuleType:
     """Import polars, or raise ``UsageError`` saying how to install it."""
     try:
-        import polars as module  # noqa: PLC0415 - an extra
+        import polars as pl  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise UsageError("Parquet files need polars: pip install 'stream-seg[files]'") from error
-    return module
+    return pl

@@ -6,27 +6,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
-    from stream_seg.events.mapping import EventMapping
     from stream_seg.events.records import Decoded
-    from stream_seg.features.spec import FeatureSet
 
 __all__ = ["ROWS_A_BATCH", "RowBatch", "RowFile"]
 
 ROWS_A_BATCH = 32_768
 
 
-class RowBatch(Protocol):
-    """Consecutive rows of a file."""
+@dataclass(frozen=True, slots=True)
+class RowBatch:
+    """Consecutive rows of a file.
 
-    @property
-    def decoded(self) -> Decoded:
-        """Events and rejected rows; offsets are row numbers from 0."""
+    ``decoded`` are their events and rejected rows, with row numbers from 0 as offsets; ``values()`` gives the
+    rows of the events, in the events' order, each as the JSON record it stands for.
+    """
 
-    def values(self) -> list[bytes]:
-        """The rows of the events, each as the JSON record it stands for, in the events' order."""
+    decoded: Decoded
+    values: Callable[[], list[bytes]]
 
 
 class RowFile(Protocol):

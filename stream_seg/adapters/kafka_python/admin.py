@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from operator import methodcaller
+from typing import Any, Final
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka import errors as kafka_errors
@@ -25,8 +26,6 @@ _MISSING: Final = (
     kafka_errors.UnknownTopicIdError.errno,
     kafka_errors.InvalidTopicError.errno,
 )
-
-_T = TypeVar("_T")
 
 
 def answers(settings: KafkaSettings, timeout_s: float) -> bool:
@@ -49,7 +48,7 @@ class KafkaPythonAdmin:
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicFacts]:
         """Facts of those of the topics that exist."""
-        described = self._ask(lambda admin: admin.describe_topics(list(names)), "describing topics")
+        described = self._ask(methodcaller("describe_topics", list(names)), "describing topics")
         found = {topic["name"]: topic for topic in described if topic["error_code"] not in _MISSING}
         for topic in found.values():
             if topic["error_code"]:
@@ -75,22 +74,16 @@ class KafkaPythonAdmin:
         """Create topics and wait until they can be used; one that exists already is left as it is."""
         for spec in topics:
             wanted = {spec.name: {"num_partitions": spec.partitions, "configs": dict(spec.config)}}
-            try:
-                self._ask(
-                    lambda admin, wanted=wanted: admin.create_topics(wanted), f"creating topic {spec.name}"
-                )
-            except _Exists:
-                continue
+            question = methodcaller("create_topics", wanted)
+            self._ask(question, f"creating topic {spec.name}", kafka_errors.TopicAlreadyExistsError)
         names = [spec.name for spec in topics]
-        self._ask(lambda admin: admin.wait_for_topics(names, int(ASK_SECONDS * 1000)), "creating topics")
+        self._ask(methodcaller("wait_for_topics", names, int(ASK_SECONDS * 1000)), "creating topics")
 
     def delete_topics(self, names: Sequence[str]) -> None:
         """Delete topics and wait until they are gone; one that does not exist is no error."""
         for name in self.describe(names):
-            try:
-                self._ask(lambda admin, name=name: admin.delete_topics([name]), f"deleting topic {name}")
-            except _Missing:
-                continue
+            question = methodcaller("delete_topics", [name])
+            self._ask(question, f"deleting topic {name}", kafka_errors.UnknownTopicOrPartitionError)
         deadline = time.monotonic() + ASK_SECONDS
         while self.describe(names):
             if time.monotonic() > deadline:
@@ -98,8 +91,8 @@ class KafkaPythonAdmin:
             time.sleep(PAUSE_SECONDS)
 
     def delete_group(self, group: str) -> None:
-        """Delete a group's offsets; one that does not exist is no error. ``StateError`` while it has members."""
-        answer = self._ask(lambda admin: admin.delete_groups([group]), f"deleting group {group}")
+        """Delete a group's offsets; none there is no error. ``StateError`` while it has members."""
+        answer = self._ask(methodcaller("delete_groups", [group]), f"deleting group {group}")
         raw = answer.get(group)
         error = raw() if isinstance(raw, type) else raw
         if isinstance(error, kafka_errors.NonEmptyGroupError):
@@ -114,23 +107,29 @@ class KafkaPythonAdmin:
     def oldest_ms(self, name: str, partitions: int) -> int | None:
         """The smallest timestamp among the partitions' first records; ``None`` where there are none."""
         specs = {TopicPartition(name, partition): 0 for partition in range(partitions)}
-        found = self._ask(lambda admin: admin.list_partition_offsets(specs), f"looking into topic {name}")
+        found = self._ask(methodcaller("list_partition_offsets", specs), f"looking into topic {name}")
         times = [int(entry.timestamp) for entry in found.values() if entry.timestamp >= 0]
         return min(times, default=None)
 
-    def _ask(self, question: Callable[[Any], _T], what: str) -> _T:
-        """Ask the admin client, again while it cannot answer, for some seconds."""
+    def _ask(
+        self,
+        question: Callable[[KafkaAdminClient], Any],
+        what: str,
+        done_already: type[Exception] | None = None,
+    ) -> Any:  # noqa: ANN401 - kafka-python has no types
+        """Ask the admin client, again while it cannot answer, for some seconds.
+
+        ``done_already`` is the error that says that nothing needs doing; ``None`` is returned then.
+        """
         deadline = time.monotonic() + ASK_SECONDS
         while True:
             if self._client is None:
                 self._client = open_admin(self._settings, self._start_timeout_s)
             try:
                 return question(self._client)
-            except kafka_errors.TopicAlreadyExistsError as error:
-                raise _Exists from error
-            except kafka_errors.UnknownTopicOrPartitionError as error:
-                raise _Missing from error
             except kafka_errors.KafkaError as error:
+                if done_already is not None and isinstance(error, done_already):
+                    return None
                 failure = translated(error, what)
                 if not isinstance(failure, ServerUnavailable) or time.monotonic() > deadline:
                     raise failure from error
@@ -141,11 +140,3 @@ class KafkaPythonAdmin:
         client, self._client = self._client, None
         if client is not None:
             client.close()
-
-
-class _Exists(Exception):  # noqa: N818 - an answer
-    """The topic is there already."""
-
-
-class _Missing(Exception):  # noqa: N818 - an answer
-    """The topic is not there any more."""

@@ -55,7 +55,7 @@ def quiet() -> None:
         logger.setLevel(logging.CRITICAL + 1)
 
 
-def open_consumer(settings: KafkaSettings, timeout_s: float, **own: Any) -> KafkaConsumer:
+def open_consumer(settings: KafkaSettings, timeout_s: float, **own: object) -> KafkaConsumer:
     """Open a consumer; ``own`` options win over the user's.
 
     Raises ``ServerUnavailable`` if nothing answers within ``timeout_s`` seconds, ``ServerRefused`` if what
@@ -68,12 +68,12 @@ def open_consumer(settings: KafkaSettings, timeout_s: float, **own: Any) -> Kafk
     return _opened(KafkaConsumer, settings, options, timeout_s)
 
 
-def open_producer(settings: KafkaSettings, timeout_s: float, **own: Any) -> KafkaProducer:
+def open_producer(settings: KafkaSettings, timeout_s: float, **own: object) -> KafkaProducer:
     """Open a producer; see :func:`open_consumer`."""
     return _opened(KafkaProducer, settings, _options(settings, KafkaProducer.DEFAULT_CONFIG, own), timeout_s)
 
 
-def open_admin(settings: KafkaSettings, timeout_s: float, **own: Any) -> KafkaAdminClient:
+def open_admin(settings: KafkaSettings, timeout_s: float, **own: object) -> KafkaAdminClient:
     """Open an admin client; see :func:`open_consumer`."""
     options = _options(settings, KafkaAdminClient.DEFAULT_CONFIG, own)
     return _opened(KafkaAdminClient, settings, options, timeout_s)
@@ -99,15 +99,13 @@ def _options(settings: KafkaSettings, known: Mapping[str, Any], own: Mapping[str
     return {**COMMON, **theirs, **own, "bootstrap_servers": settings.servers}
 
 
-def _assignors(strategy: Any) -> list[Any]:
-    names = [strategy] if isinstance(strategy, str) else list(strategy)
+def _assignors(strategy: object) -> list[object]:
+    names = list(strategy) if isinstance(strategy, list) else [strategy]
     unknown = [name for name in names if name not in ASSIGNORS]
     if unknown:
         allowed = ", ".join(f'"{name}"' for name in ASSIGNORS)
         raise ConfigurationError(
-            [
-                f"kafka.options.partition_assignment_strategy must be one or more of {allowed}, not {unknown[0]}"
-            ]
+            [f"kafka.options.partition_assignment_strategy must be of {allowed}, not {unknown[0]}"]
         )
     return [ASSIGNORS[name] for name in names]
 
@@ -117,9 +115,9 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc] # kafka-python has
 
     failure: BaseException | None = None
 
-    def get_connection(self, node_id: Any, *arguments: Any, **options: Any) -> Any:
+    def get_connection(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as the base has it
         """Give a connection as the base does, watching its start."""
-        connection = super().get_connection(node_id, *arguments, **options)
+        connection = super().get_connection(*arguments, **options)
         connection.init_future.add_errback(self._note)
         return connection
 
@@ -133,7 +131,7 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc] # kafka-python has
 class _Client(KafkaNetClient):  # type: ignore[misc] # kafka-python has no types
     """The network client, except that it never has a broker create a topic."""
 
-    def __init__(self, made: list[_Client], **options: Any) -> None:
+    def __init__(self, made: list[_Client], **options: object) -> None:
         """Leave itself in ``made``, so that a start that fails can be cleaned up and explained."""
         net = NetworkSelector(**options)
         super().__init__(net=net, manager=_Manager(net, **options), **options)

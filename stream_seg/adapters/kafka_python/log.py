@@ -1,4 +1,4 @@
-"""Output topics and consumer offsets through kafka-python: in one transaction, or acknowledged before committed."""
+"""Output topics and offsets through kafka-python: in one transaction, or records before offsets."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from kafka import KafkaProducer
 from kafka import errors as kafka_errors
-from kafka.producer.future import FutureRecordMetadata
 
+from stream_seg.adapters.kafka_python.columns import enqueue, wait
 from stream_seg.adapters.kafka_python.connection import open_producer
 from stream_seg.adapters.kafka_python.refusals import translated
 from stream_seg.adapters.kafka_python.source import GroupToken, commit_offsets
@@ -22,8 +22,8 @@ from stream_seg.settings.servers import KafkaSettings
 __all__ = ["AtLeastOnceLog", "Hook", "TransactionalLog"]
 
 Hook = Callable[[str], None]
-"""Called at named steps of a commit: ``before_send``, ``after_send``, ``after_send_offsets``, ``before_commit``,
-``after_commit``. Tests stop or kill there."""
+"""Called at named steps of a commit: ``before_send``, ``after_send``, ``after_send_offsets``,
+``before_commit``, ``after_commit``. Tests stop or kill there."""
 
 BATCH_BYTES: Final = 256 << 10
 # The broker's own bound on a request is 100 MB; dead letters may be as large as the input's largest record.
@@ -81,7 +81,7 @@ class _Producing:
             raise
 
     def _rebuild(self) -> None:
-        """Leave the producer behind; offsets and records of a failed transaction would leak into its next one."""
+        """Leave the producer behind: what a failed transaction held would leak into its next one."""
         self._drop()
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class TransactionalLog(_Producing):
     Its producer is begun anew after every failure, which also ends what the former one left open.
     """
 
-    def __init__(  # noqa: PLR0913 - keywords
+    def __init__(
         self,
         settings: KafkaSettings,
         transactional_id: str,
@@ -149,7 +149,7 @@ class TransactionalLog(_Producing):
 
 
 class AtLeastOnceLog(_Producing):
-    """``Log`` that is at least once: all records acknowledged, then the offsets committed as a group member."""
+    """``Log`` that is at least once: records acknowledged, then offsets committed as a group member."""
 
     transactional_id = ""
 
@@ -191,25 +191,22 @@ class AtLeastOnceLog(_Producing):
 def send(producer: KafkaProducer, transaction: Transaction, deadline: float) -> None:
     """Send everything and wait until every record is acknowledged; the first failure is raised.
 
-    A commit can return although its coordinator aborted, so each record's own answer is looked at.
+    A commit can return although its coordinator aborted, so each batch's own answer is looked at.
     """
-    futures: list[FutureRecordMetadata] = []
-    for columns in transaction.columns:
-        topic, partition = columns.topic, columns.partition
-        futures += [
-            producer.send(topic, value, key, None, partition, timestamp)
-            for key, value, timestamp in zip(columns.keys, columns.values, columns.timestamps_ms, strict=True)
-        ]
-    futures += [
+    batches = [
+        batch
+        for records in transaction.columns
+        for batch in enqueue(producer, records, producer.config["batch_size"])
+    ]
+    futures = [
         producer.send(r.topic, r.value, r.key, list(r.headers), r.partition, r.timestamp_ms)
         for r in transaction.records
     ]
-    if not futures:
-        return
-    producer.flush(timeout=max(0.1, deadline - time.monotonic()))
+    wait(producer, batches, deadline)
+    if futures:
+        producer.flush(timeout=max(0.1, deadline - time.monotonic()))
     for future in futures:
-        if not future.is_done or future.exception is not None:
-            future.get(timeout=max(0.1, deadline - time.monotonic()))
+        future.get(timeout=max(0.1, deadline - time.monotonic()))
 
 
 def open_transactional(
@@ -252,7 +249,8 @@ def _tuning(settings: KafkaSettings, start_timeout_s: float) -> dict[str, Any]:
         "retry_backoff_ms": RETRY_BACKOFF_MS,
         "metrics_enabled": False,
     }
-    return {name: value for name, value in ours.items() if name not in settings.options}
+    theirs = settings.options
+    return {"linger_ms": 0, **{name: value for name, value in ours.items() if name not in theirs}}
 
 
 def _token(membership: Membership) -> GroupToken:

@@ -17,6 +17,7 @@ __all__ = ["KafkaPythonModels"]
 
 ASK_SECONDS: Final = 5.0
 FETCH_WAIT_MS: Final = 100
+RETRY_BACKOFF_MS: Final = 20
 MAX_RECORDS: Final = 5_000
 # Nothing further read for so long means that nobody answers.
 STALLED_SECONDS: Final = 15.0
@@ -37,6 +38,7 @@ class KafkaPythonModels:
             isolation_level="read_committed",
             auto_offset_reset="earliest",
             fetch_max_wait_ms=FETCH_WAIT_MS,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
             metrics_enabled=False,
         )
         self._found: list[tuple[str, bytes]] = []

@@ -41,6 +41,11 @@ class Rebalances:
             if error is not None:
                 raise error
 
+    @property
+    def changed(self) -> bool:
+        """Whether anything was gained or lost since ``taken`` was last called."""
+        return bool(self._gained or self._lost)
+
     def taken(self) -> tuple[frozenset[int], frozenset[int]]:
         """Give what was gained and lost since the last call."""
         changes = frozenset(self._gained), frozenset(self._lost)

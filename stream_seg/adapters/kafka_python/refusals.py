@@ -26,12 +26,43 @@ _LOST: Final = (
 # What the client wraps into a plain KafkaError, by its text; the state machine of a fenced producer says
 # "Invalid transition".
 _LOST_TEXTS: Final = ("Invalid transition", *(kind.__name__ for kind in _LOST))
-_TOO_LARGE: Final = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
-_RECORD: Final = (
-    *_TOO_LARGE,
-    kafka_errors.InvalidRecordError,
-    kafka_errors.InvalidTimestampError,
-    kafka_errors.PolicyViolationError,
+_SENTENCES: Final[tuple[tuple[tuple[type[Exception], ...], type[StreamSegError], str], ...]] = (
+    (
+        (kafka_errors.AuthorizationError, kafka_errors.SaslAuthenticationFailedError),
+        ServerRefused,
+        "{what}: Kafka refuses us the right ({reason}): grant it to this user",
+    ),
+    (
+        (kafka_errors.OffsetOutOfRangeError, kafka_errors.LogTruncationError),
+        StateError,
+        "{what} no longer holds the records that come next ({reason}): restore a snapshot or reset the model",
+    ),
+    (
+        (kafka_errors.InvalidSessionTimeoutError,),
+        ServerRefused,
+        "{what}: Kafka refuses kafka.session_timeout_ms: see the broker's group.min.session.timeout.ms",
+    ),
+    (
+        (kafka_errors.InconsistentGroupProtocolError,),
+        ServerRefused,
+        "{what}: the group's other members share partitions out otherwise: stop them, or set source.group",
+    ),
+    (
+        (kafka_errors.InvalidTransactionTimeoutError,),
+        ServerRefused,
+        "{what}: Kafka refuses kafka.transaction_timeout_ms: see the broker's transaction.max.timeout.ms",
+    ),
+    (
+        (
+            kafka_errors.MessageSizeTooLargeError,
+            kafka_errors.RecordListTooLargeError,
+            kafka_errors.InvalidRecordError,
+            kafka_errors.InvalidTimestampError,
+            kafka_errors.PolicyViolationError,
+        ),
+        ServerRefused,
+        "{what}: Kafka refuses a record ({reason}): check the topic's max.message.bytes and timestamp limits",
+    ),
 )
 
 
@@ -70,30 +101,9 @@ def translated(error: BaseException, what: str) -> StreamSegError:
     if isinstance(error, StreamSegError):
         return error
     for one in chain(error):
-        if isinstance(one, kafka_errors.AuthorizationError | kafka_errors.SaslAuthenticationFailedError):
-            return ServerRefused(f"{what}: Kafka refuses us the right ({reason(one)}): grant it to this user")
-        if isinstance(one, kafka_errors.OffsetOutOfRangeError | kafka_errors.LogTruncationError):
-            return StateError(
-                f"{what} no longer holds the records that come next ({reason(one)}): "
-                "they were deleted, or the topic was made anew; restore a snapshot, or reset the model"
-            )
-        if isinstance(one, kafka_errors.InvalidSessionTimeoutError):
-            return ServerRefused(
-                f"{what}: Kafka refuses kafka.session_timeout_ms: keep it between the broker's "
-                "group.min.session.timeout.ms and group.max.session.timeout.ms"
-            )
-        if isinstance(one, kafka_errors.InconsistentGroupProtocolError):
-            return ServerRefused(
-                f"{what}: the consumer group has members that assign partitions in another way: "
-                "stop them, or set another source.group"
-            )
-        if isinstance(one, kafka_errors.InvalidTransactionTimeoutError):
-            return ServerRefused(
-                f"{what}: Kafka refuses kafka.transaction_timeout_ms: keep it under the broker's "
-                "transaction.max.timeout.ms"
-            )
-        if isinstance(one, _RECORD):
-            return ServerRefused(f"{what} refuses a record ({reason(one)}): check the topic's settings")
+        for kinds, make, sentence in _SENTENCES:
+            if isinstance(one, kinds):
+                return make(sentence.format(what=what, reason=reason(one)))
     if is_lost(error):
         return OwnershipLost(
             f"{what}: another worker has taken over ({reason(error)}): look at what is committed"

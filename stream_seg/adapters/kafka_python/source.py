@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
 from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata, TopicPartition
 
+from stream_seg.adapters.kafka_python.columns import join, read_columns
 from stream_seg.adapters.kafka_python.connection import open_consumer
 from stream_seg.adapters.kafka_python.rebalance import Rebalances
 from stream_seg.adapters.kafka_python.refusals import translated
@@ -28,6 +28,7 @@ PARTITION_BYTES: Final = 4 << 20
 FETCH_WAIT_MS: Final = 100
 ASK_SECONDS: Final = 5.0
 REST_SECONDS: Final = 0.05
+SLICE_SECONDS: Final = 0.1
 HEARTBEATS_PER_SESSION: Final = 3
 LONGEST_HEARTBEAT_MS: Final = 3_000
 
@@ -74,20 +75,19 @@ class KafkaPythonSource:
         *,
         count_partitions: Callable[[], int],
         start_timeout_s: float = 10.0,
-        max_records: int = MAX_RECORDS,
     ) -> None:
         """Connect and subscribe; the group is joined by polling.
 
-        ``count_partitions`` asks for the topic's number of partitions; ``max_records`` bounds one poll.
+        ``count_partitions`` asks for the topic's number of partitions.
         Raises what :func:`~stream_seg.adapters.kafka_python.connection.open_consumer` does.
         """
         self.topic = topic
         self.group = group
         self._count_partitions = count_partitions
         self._single = count_partitions() == 1
-        self._max_records = max_records
         self._stable_seconds = settings.transaction_timeout_ms / 1000 + ASK_SECONDS
         self._consumer = open_consumer(settings, start_timeout_s, **_consumer_options(settings, group))
+        read_columns(self._consumer)
         self._paused: frozenset[int] = frozenset()
         self._unsought: set[int] = set()
         self._rebalances = Rebalances(self._consumer, topic, self._unsought)
@@ -104,12 +104,16 @@ class KafkaPythonSource:
         Nothing comes while the broker is away. Raises ``StateError`` where the topic no longer holds what
         comes next, and ``ServerRefused`` where the broker says no.
         """
+        deadline = time.monotonic() + timeout_s
         with self._rebalances.watched(on_lost):
-            batches = self._fetch(timeout_s)
+            batches = self._fetch(min(timeout_s, SLICE_SECONDS))
+            # In slices, since the client alone would wait on although partitions have come or gone.
+            while not batches and not self._rebalances.changed and (left := deadline - time.monotonic()) > 0:
+                batches = self._fetch(min(left, SLICE_SECONDS))
         gained, lost = self._rebalances.taken()
         assigned = frozenset(tp.partition for tp in self._consumer.assignment())
         records = {
-            tp.partition: _columns(records, self._single)
+            tp.partition: _raw(records, self._single)
             for tp, records in batches.items()
             if tp.partition in assigned and tp.partition not in self._unsought
         }
@@ -118,7 +122,7 @@ class KafkaPythonSource:
     def _fetch(self, timeout_s: float) -> dict[TopicPartition, list[Any]]:
         try:
             polled: dict[TopicPartition, list[Any]] = self._consumer.poll(
-                timeout_ms=int(timeout_s * 1000), max_records=self._max_records
+                timeout_ms=int(timeout_s * 1000), max_records=MAX_RECORDS
             )
         except kafka_errors.KafkaError as error:
             failure = translated(error, f"topic {self.topic}")
@@ -130,7 +134,7 @@ class KafkaPythonSource:
         return polled
 
     def membership(self) -> Membership | None:
-        """Give the membership as it is now: right after a poll, and inside ``on_lost``; ``None`` while not stable."""
+        """Give the membership as of now, inside ``on_lost`` too; ``None`` while the group is not stable."""
         metadata = self._consumer.group_metadata()
         if metadata.state != MemberState.STABLE or metadata.generation_id <= 0 or not metadata.member_id:
             return None  # generation −1 would not be fenced by the broker
@@ -187,7 +191,9 @@ class KafkaPythonSource:
         found = self._asked(self._consumer.end_offsets, [TopicPartition(self.topic, p) for p in partitions])
         return {tp.partition: int(offset) for tp, offset in found.items()}
 
-    def _asked(self, question: Callable[..., dict[TopicPartition, int]], where: list[TopicPartition]) -> Any:
+    def _asked(
+        self, question: Callable[..., dict[TopicPartition, int]], where: list[TopicPartition]
+    ) -> dict[TopicPartition, int]:
         try:
             return question(where, timeout_ms=int(ASK_SECONDS * 1000))
         except kafka_errors.KafkaError as error:
@@ -225,19 +231,13 @@ def _consumer_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
         "fetch_max_wait_ms": FETCH_WAIT_MS,
         "max_partition_fetch_bytes": PARTITION_BYTES,
         "partition_assignment_strategy": CooperativeStickyAssignor.name,
+        "retry_backoff_ms": 20,
         "metrics_enabled": False,
     }
     return {**{name: value for name, value in ours.items() if name not in settings.options}, **fixed}
 
 
-def _columns(records: list[Any], single_partition: bool) -> RawRecords:  # noqa: FBT001 - as RawRecords has it
-    """Turn one partition's records, in offset order, into columns."""
-    _, _, _, offsets, timestamps, _, keys, values, *_ = zip(*records, strict=True)
-    return RawRecords(
-        keys=list(keys),
-        values=list(values),
-        offset=np.array(offsets, dtype=np.int64),
-        timestamp_ms=np.array(timestamps, dtype=np.int64),
-        next_offset=int(offsets[-1]) + 1,
-        single_partition=single_partition,
-    )
+def _raw(parts: list[Any], single_partition: bool) -> RawRecords:  # noqa: FBT001 - as RawRecords has it
+    """Turn what a poll gave for one partition into columns."""
+    keys, values, offset, timestamp_ms = join(parts)
+    return RawRecords(keys, values, offset, timestamp_ms, int(offset[-1]) + 1, single_partition)

@@ -53,7 +53,7 @@ class Watchdog:
         self._calls: SimpleQueue[_Call[object] | None] | None = None
 
     def run(self, function: Callable[[], _T], timeout_s: float, what: str) -> _T:
-        """Call ``function``, at most ``timeout_s`` seconds; ``ServerUnavailable`` (``what`` took too long) else."""
+        """Call ``function``; ``ServerUnavailable`` (``what`` took too long) after ``timeout_s`` seconds."""
         if self._calls is None:
             self._calls = SimpleQueue()
             threading.Thread(target=_serve, args=(self._calls,), name=self._name, daemon=True).start()

@@ -1,7 +1,7 @@
 -- Make one piece of a staged batch current, and with the last of them the position.
 -- KEYS: owner, position, pending, staged, split, segments.
 -- ARGV: token, batch id, number of the piece, partition, prefix of rows, of customers, of segments' hashes.
--- Returns how many pieces are left.
+-- Returns how many pieces are applied, and how many there are.
 local owner, position, pending, staged, split, segments = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local batch_id, number, partition = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local rows_prefix, customers_prefix, hashes_prefix = ARGV[5], ARGV[6], ARGV[7]
@@ -74,7 +74,7 @@ end
 local state = redis.call('HMGET', pending, 'batch_id', 'done', 'pieces')
 if state[1] ~= batch_id then
   if redis.call('HGET', position, 'batch_id') == batch_id then
-    return 0 -- a repeat: it is applied
+    return {0, 0} -- a repeat: it is applied
   end
   return 'gone'
 end
@@ -90,4 +90,4 @@ end
 if done == pieces then
   finish()
 end
-return pieces - done
+return {done, pieces}

@@ -40,11 +40,10 @@ local function refresh_sizes(segments, hashes)
   end
   for i = 1, #sizes, 2 do
     local hash, size = hashes .. sizes[i], tonumber(sizes[i + 1])
-    local status = redis.call('HGET', hash, 'status')
-    if status then
+    if redis.call('EXISTS', hash) == 1 then
       redis.call('HSET', hash, 'size', whole(size), 'share', decimal(total > 0 and size / total or 0))
     end
-    if status == 'retired' and size == 0 then
+    if size == 0 and redis.call('HGET', hash, 'status') == 'retired' then
       redis.call('ZREM', segments, sizes[i])
     end
   end

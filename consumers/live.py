@@ -1,0 +1,209 @@
+"""``stream-seg live``: the worker on real Kafka and Redis."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from consumers.health import health_server
+from consumers.plan import plan_of
+from consumers.progress import LiveProgress
+from stream_seg.adapters.dead_letters import KafkaDeadLetters
+from stream_seg.adapters.kafka import KafkaClient, connect
+from stream_seg.adapters.kafka_topics import DEAD_LETTERS, LABELS, MODELS, TRANSITIONS, Prepared
+from stream_seg.adapters.redis import RedisStore
+from stream_seg.engine.committer import OutputTopics
+from stream_seg.engine.livemint import Patience
+from stream_seg.engine.ports import Models
+from stream_seg.engine.registry import Registry
+from stream_seg.engine.worker import Observer, Options, Ports, Worker, no_hook
+from stream_seg.errors import ServerUnavailable, StateError
+from stream_seg.events.decoder import JsonDecoder
+from stream_seg.settings import Settings
+
+T = TypeVar("T")
+CONTRACT = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes a model the one that is stored: its hash, its topic and that topic's id and partitions."""
+
+    model: str
+    instance: str
+    model_hash: str
+    topic: str
+    topic_id: str
+    partitions: int
+    features: str
+
+    def meta(self, now: dt.datetime) -> dict[str, str]:
+        """The fields of ``seg:<m>:meta``."""
+        return {
+            "contract": CONTRACT,
+            "instance": self.instance,
+            "features": self.features,
+            "topics": self.topic,
+            "created": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "model_hash": self.model_hash,
+            "topic_id": self.topic_id,
+            "partitions": str(self.partitions),
+        }
+
+    def check(self, stored: dict[str, str]) -> None:
+        """``StateError`` where what is stored is another model's, with what to do."""
+        replay = f"replay the topic as a model of its own, or delete this one with stream-seg reset --model {self.model}"
+        if stored.get("contract", CONTRACT) > CONTRACT:
+            raise StateError(f"model {self.model} was written by a newer contract: upgrade stream-seg")
+        if stored.get("model_hash") != self.model_hash:
+            raise StateError(
+                f"model {self.model} was made with other [features], [event], key, max_ahead or format: {replay}"
+            )
+        if stored.get("partitions") != str(self.partitions):
+            raise StateError(
+                f"topic {self.topic} had {stored.get('partitions')} partitions and has {self.partitions} now, which moves "
+                f"customers: {replay}"
+            )
+        if stored.get("topic_id") != self.topic_id:
+            raise StateError(f"topic {self.topic} has been deleted and made anew: {replay}")
+        if stored.get("instance") != self.instance:
+            raise StateError(
+                f"Redis holds another life of model {self.model} than its models topic: delete both with stream-seg reset "
+                f"--model {self.model}"
+            )
+
+
+def run_live(settings: Settings, *, until_end: bool, wait_s: float, health_port: int | None) -> int:
+    """Run the worker until it is stopped by SIGINT or SIGTERM, or the end is reached.
+
+    Returns the exit status.
+    """
+    with (
+        LiveProgress(until_end=until_end) as progress,
+        live_worker(settings, progress, until_end=until_end, wait_s=wait_s) as worker,
+        stopped_by_signals(worker.stop),
+        health_server(health_port, lambda: True, lambda: worker.ready),
+    ):
+        worker.run()
+    return 0
+
+
+@contextmanager
+def live_worker(
+    settings: Settings,
+    observer: Observer,
+    *,
+    until_end: bool = False,
+    wait_s: float = 30.0,
+    hook: Callable[[str], None] = no_hook,
+) -> Iterator[Worker]:
+    """A worker connected to the settings' servers, checked and ready to run.
+
+    Waits ``wait_s`` for servers that do not answer. Raises ``ServerError`` and ``StateError`` as the
+    contract's exit statuses.
+    """
+    model, topic = settings.model.name, settings.topic
+    with ExitStack() as stack:
+        client = stack.enter_context(closing(connect(settings.kafka)))
+        wait = _Waiting(observer, wait_s)
+        prepared = wait.until(lambda: client.topics.prepare(model, topic))
+        for warning in prepared.warnings:
+            observer.notice(warning)
+        store = stack.enter_context(
+            closing(wait.until(lambda: RedisStore.connect(settings.redis.url, model)))
+        )
+        models = stack.enter_context(closing(client.models(f"{model}.{MODELS}")))
+        instance = _identify(settings, prepared, models, store)
+        worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        log = client.log(f"{model}-{worker_id}", settings.delivery.mode, topic=topic, hooks=hook)
+        source = client.source(topic, settings.group)
+        stack.callback(log.close)
+        stack.callback(source.close)
+        ports = Ports(
+            source=source,
+            log=log,
+            models=stack.enter_context(closing(client.models(f"{model}.{MODELS}"))),
+            store=store,
+            decoder=JsonDecoder(settings.event, settings.features),
+            dead_letters=KafkaDeadLetters(f"{model}.{DEAD_LETTERS}", topic, prepared.dead_letter_bytes),
+            now_s=time.time,
+        )
+        clustering = settings.clustering
+        options = Options(
+            worker=worker_id,
+            partitions=prepared.partitions,
+            start=settings.source.start,
+            until_end=until_end,
+            patience=Patience(clustering.warm_up_idle_s, clustering.silent_report_s),
+            horizon_days=clustering.horizon_days,
+            horizon_patience_s=clustering.horizon_patience_s,
+        )
+        topics = OutputTopics(topic, f"{model}.{LABELS}", f"{model}.{TRANSITIONS}", f"{model}.{MODELS}")
+        yield Worker(plan_of(settings), instance, topics, ports, options, observer, hook)
+
+
+def _identify(settings: Settings, prepared: Prepared, models: Models, store: RedisStore) -> str:
+    """The model's instance, after checking that what is stored is this model's."""
+    registry = Registry()
+    registry.take(models.read())
+    stored = store.meta()
+    instance = registry.instance or stored.get("instance") or secrets.token_hex(8)
+    identity = Identity(
+        model=settings.model.name,
+        instance=instance,
+        model_hash=settings.model_hash,
+        topic=settings.topic,
+        topic_id=prepared.topic_id,
+        partitions=prepared.partitions,
+        features=",".join(settings.features.names),
+    )
+    stored = store.put_meta(identity.meta(dt.datetime.now(dt.UTC)))
+    if registry.instance is None:
+        return stored["instance"]
+    identity.check(stored)
+    return instance
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Waits for absent servers, up to ``seconds`` in all, saying so once."""
+
+    observer: Observer
+    seconds: float
+
+    def until(self, attempt: Callable[[], T]) -> T:
+        deadline, said, pause = time.monotonic() + self.seconds, False, 0.2
+        while True:
+            try:
+                return attempt()
+            except ServerUnavailable as error:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise
+                if not said:
+                    self.observer.notice(f"{error}; waiting for it up to {self.seconds:.0f} s")
+                    said = True
+                time.sleep(min(pause, left))
+                pause = min(pause * 2, 2.0)
+
+
+@contextmanager
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM call ``stop``: the round is finished, the partitions are given back."""
+    former = {s: signal.signal(s, lambda *_: stop()) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+__all__ = ["Identity", "KafkaClient", "live_worker", "run_live", "stopped_by_signals"]

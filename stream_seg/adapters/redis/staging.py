@@ -1,0 +1,103 @@
+"""A checkpoint cut into pieces: small enough for one call each, so that look-ups are not held up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgpack
+
+from stream_seg.adapters.redis.scripts import Argument, Call
+from stream_seg.engine.checkpoint import Checkpoint, StoredRow, encode_numbers
+from stream_seg.keys import BLOCK_ROWS, Keys
+
+__all__ = ["CALL_BYTES", "PIECE_CUSTOMERS", "packed", "stage_calls"]
+
+PIECE_CUSTOMERS: Final = 256
+"""Customers of one piece: 3 to 4 ms of the server's time when they are applied."""
+PIECE_BYTES: Final = 256 * 1024
+"""A piece that is larger is halved, unless it is one customer's."""
+CALL_BYTES: Final = 1024 * 1024
+"""What one call, and one round trip, should not carry much more of."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    rows: Sequence[StoredRow] = ()
+    freed: Sequence[int] = ()
+    gone: Sequence[str] = ()
+
+    def packed(self) -> Iterator[bytes]:
+        flat = [part for row in self.rows for part in (row.row, row.blob, row.customer, row.fields)]
+        whole = packed([flat, list(self.freed), list(self.gone)])
+        half = max(len(self.rows), len(self.gone)) // 2
+        if len(whole) <= PIECE_BYTES or not half:
+            yield whole
+            return
+        yield from _Piece(self.rows[:half], self.freed, self.gone[:half]).packed()
+        yield from _Piece(self.rows[half:], (), self.gone[half:]).packed()
+
+
+def packed(value: Any) -> bytes:  # noqa: ANN401 - whatever MessagePack takes
+    """MessagePack without bin types: Redis's Lua knows one kind of string, for text and bytes."""
+    data: bytes = msgpack.packb(value, use_bin_type=False)
+    return data
+
+
+def stage_calls(keys: Keys, checkpoint: Checkpoint, batch_id: str, token: str) -> list[Call]:
+    """Return the calls that stage a checkpoint, in order; the last one makes it count."""
+    pieces = _pieces(checkpoint)
+    groups = list(_grouped(pieces))
+    header = _header(checkpoint, batch_id, len(pieces))
+    partition, start = checkpoint.partition, checkpoint.start
+    names = keys.batch(partition)
+    calls, first = [], 0
+    for group in groups:
+        last = first + len(group) == len(pieces)
+        place: list[Argument] = [token, batch_id, start.next_offset, start.batch, first, len(pieces)]
+        calls.append(Call("stage", names, [*place, header if last else b"", *group]))
+        first += len(group)
+    return calls
+
+
+def _pieces(checkpoint: Checkpoint) -> list[bytes]:
+    """All changes of a checkpoint; row numbers ascend, as they do in it."""
+    rows, freed, gone = checkpoint.rows, checkpoint.freed, checkpoint.gone
+    n = PIECE_CUSTOMERS
+    parts = [_Piece(rows=rows[i : i + n]) for i in range(0, len(rows), n)]
+    longest = max(len(freed), len(gone))
+    parts += [_Piece(freed=freed[i : i + n], gone=gone[i : i + n]) for i in range(0, longest, n)]
+    return [data for part in parts for data in part.packed()]
+
+
+def _grouped(pieces: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Pieces for one call each; one empty group where there are none."""
+    group: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        if group and size + len(piece) > CALL_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(piece)
+        size += len(piece)
+    yield group
+
+
+def _header(checkpoint: Checkpoint, batch_id: str, pieces: int) -> bytes:
+    """Return the pending hash as field, value, field and so on."""
+    start, end, numbers = checkpoint.start, checkpoint.end, checkpoint.numbers
+    sizes = [part for segment, change in checkpoint.sizes.items() for part in (str(segment), str(change))]
+    fields: dict[str, str | bytes] = {
+        "batch_id": batch_id,
+        "start_offset": str(start.next_offset),
+        "start_batch": str(start.batch),
+        "end_offset": str(end.next_offset),
+        "end_batch": str(end.batch),
+        "numbers": encode_numbers(numbers),
+        "blocks": str(-(-numbers.used // BLOCK_ROWS)),
+        "sizes": packed(sizes),
+        "pieces": str(pieces),
+        "done": "0",
+    }
+    return packed([part for pair in fields.items() for part in pair])

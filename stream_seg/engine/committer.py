@@ -1,0 +1,105 @@
+"""One commit: stage in the store, transact in Kafka, apply in the store (design §5)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from stream_seg.engine.minter import Minted
+from stream_seg.engine.partition import Work
+from stream_seg.engine.ports import (
+    Committed,
+    DeadLetters,
+    Log,
+    Membership,
+    Record,
+    Records,
+    Store,
+    Transaction,
+)
+from stream_seg.engine.records import Encoded, Origin, encode_labels, encode_transitions
+from stream_seg.engine.registry import adoption_record, version_records
+from stream_seg.engine.takeover import metadata
+from stream_seg.features.spec import FeatureSet
+
+
+@dataclass(frozen=True, slots=True)
+class OutputTopics:
+    """Where a model's records go, what they call the topic they came from, and the name of the run."""
+
+    source: str
+    labels: str
+    transitions: str
+    models: str
+    run: str = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Committer:
+    """Commits the work of several partitions at once.
+
+    ``hook`` is called at each named step of the protocol.
+    """
+
+    topics: OutputTopics
+    features: FeatureSet
+    store: Store
+    log: Log
+    dead_letters: DeadLetters
+    hook: Callable[[str], None]
+
+    def commit(self, work: Sequence[Work], tokens: Mapping[int, str], membership: Membership | None) -> None:
+        """All of ``work`` or nothing. After any exception only a take-over can tell which."""
+        if not work:
+            return
+        ids = {w.partition: secrets.token_hex(8) for w in work}
+        self.hook("before_stage")
+        self.store.stage([(w.checkpoint, ids[w.partition], tokens[w.partition]) for w in work])
+        self.hook("after_stage")
+        offsets = {
+            w.partition: Committed(w.outcome.end.next_offset, metadata(w.outcome.end.batch, ids[w.partition]))
+            for w in work
+        }
+        columns = [c for w in work for c in self._columns(w)]
+        records = [r for w in work for r in self._records(w)]
+        self.log.commit(Transaction(columns, records, offsets, membership))
+        self.hook("after_commit")
+        self.store.apply([(w.partition, ids[w.partition], tokens[w.partition]) for w in work])
+        self.hook("after_apply")
+
+    def commit_version(self, minted: Minted, first: Committed, membership: Membership | None) -> None:
+        """A new version together with partition 0's committed offset ``first``.
+
+        An old owner of it cannot mint.
+        """
+        records = [
+            self._model_record(key, value, minted.version.as_of_ms) for key, value in version_records(minted)
+        ]
+        self.hook("before_mint")
+        self.log.commit(Transaction((), records, {0: first}, membership))
+        self.hook("after_mint")
+
+    def _columns(self, work: Work) -> list[Records]:
+        origin = Origin(self.topics.source, work.partition, self.topics.run)
+        labels = encode_labels(work.outcome, origin)
+        moves = encode_transitions(work.outcome, origin, self.features)
+        both = [
+            _columns(self.topics.labels, work.partition, labels),
+            _columns(self.topics.transitions, work.partition, moves),
+        ]
+        return [columns for columns in both if columns.values]
+
+    def _records(self, work: Work) -> list[Record]:
+        records = self.dead_letters(work.partition, work.rejected)
+        if work.adopted is not None:
+            key, value = adoption_record(work.partition, work.adopted)
+            records.append(self._model_record(key, value, work.adopted.version.as_of_ms))
+        return records
+
+    def _model_record(self, key: str, value: bytes, timestamp_ms: int) -> Record:
+        return Record(self.topics.models, 0, key.encode(), value, max(timestamp_ms, 0))
+
+
+def _columns(topic: str, partition: int, encoded: Encoded) -> Records:
+    return Records(topic, partition, encoded.keys, encoded.values, encoded.timestamp_ms.tolist())
