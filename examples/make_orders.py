@@ -1,8 +1,8 @@
 # ruff: noqa: INP001, S311, T201 - a script beside its data; made-up orders need no secrets
 """Write ``orders.csv``: a year of made-up orders of a small shop, the same ones every time.
 
-``python examples/make_orders.py examples/orders.csv``. The 300 customers are of five kinds, which the file does
-not say: regulars, big spenders, app shoppers, some who buy once, and some who stop coming.
+``python examples/make_orders.py examples/orders.csv``. The 300 customers are of five kinds, which the file
+does not say: regulars, big spenders, app shoppers, some who buy once, and some who stop coming.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from consumers.commands.options import GROUP, KAFKA, READING, TOPIC, with_settings
+from consumers.commands.options import READING, with_settings
 
 if TYPE_CHECKING:
     from stream_seg.settings import Settings
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command(name="status")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@with_settings(*READING, TOPIC, GROUP, *KAFKA, needs=(), replays=True)
+@with_settings(*READING, needs=(), replays=True)
 def command(settings: Settings, *, as_json: bool) -> int:
     """Show lag, rates, dead letters, the model's version and its age, and the workers."""
     from consumers.read import status

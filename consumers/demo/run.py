@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,8 @@ from consumers.live import live_worker, stopped_by_signals
 from consumers.plan import plan_of
 from consumers.servers import interruptible
 from stream_seg.adapters.local import LocalServers, cache_folder, local_servers
-from stream_seg.adapters.kafka import connect
+from stream_seg.adapters.kafka_python.admin import KafkaPythonAdmin
+from stream_seg.adapters.kafka_python.feed import TopicFeed, prepared_input
 from stream_seg.engine.replay import Replay
 from stream_seg.errors import ServersUnavailable
 from stream_seg.events.decoder import JsonDecoder
@@ -74,10 +75,11 @@ def _with_servers(console: Console, history: ShopHistory) -> Summary:
     with _kept_servers(console) as (servers, folder):
         settings = _settings(servers)
         say(console, f"Kafka is at {servers.bootstrap_servers}, Redis at {servers.redis_url}")
-        with connect(settings.kafka) as client:
-            client.topics.create_input(TOPIC, PARTITIONS)
-            client.send(TOPIC, records(history))
-        say(console, f"{len(history):,} events are in topic {TOPIC}; the worker starts")
+        _feed(settings, history)
+        say(
+            console,
+            f"{len(history):,} events are in topic {TOPIC}, {PARTITIONS} partitions; the worker starts",
+        )
         with View(console, TITLE) as view:
             watch = Watch(view, settings.features)
             with live_worker(settings, watch, until_end=True) as worker, stopped_by_signals(worker.stop):
@@ -116,6 +118,18 @@ def _with_servers(console: Console, history: ShopHistory) -> Summary:
             Command("stream-seg live --help", "the worker on your own topic"),
         ),
     )
+
+
+def _feed(settings: Settings, history: ShopHistory) -> None:
+    """Put the shop's events into their topic."""
+    with closing(KafkaPythonAdmin(settings.kafka)) as admin:
+        prepared_input(admin, TOPIC, PARTITIONS, append=False)
+    with closing(TopicFeed(settings.kafka, TOPIC)) as feed:
+        for chunk in _chunks(history):
+            keys = [key for key in chunk.keys if key is not None]
+            values = [value for value in chunk.values if value is not None]
+            feed.send(keys, values, chunk.timestamp_ms.tolist())
+        feed.flush()
 
 
 def _short(path: Path) -> str:

@@ -9,11 +9,17 @@ Kernels compare by a number that orders like the distance and is cheaper: the sq
 distance. Every kernel adds up the same terms in the same order, so they agree to the last bit. Those ending
 in `_scaled` take a row that `scale_row` has scaled, which a caller with many rows does once per row into one
 buffer.
+
+The Euclidean distance, with means as centres, is what the engine runs on. Beside it there are the Manhattan
+distance with medians (P. S. Bradley, O. L. Mangasarian, W. N. Street, "Clustering via concave minimization",
+NIPS 9, 1997) and the Chebyshev distance with midranges, which minimise the largest radius of a cluster and not
+the sum of the distances.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,9 +29,18 @@ from stream_seg.compiled import kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_EUCLIDEAN, _MANHATTAN, _CHEBYSHEV = 0, 1, 2
+
 __all__ = [
+    "CHEBYSHEV",
+    "DISTANCES",
+    "EUCLIDEAN",
+    "MANHATTAN",
+    "Distance",
+    "apart",
     "assign_rows",
     "choose_cluster",
+    "choose_cluster_by",
     "nearest_scaled",
     "nearest_two",
     "nearest_two_scaled",
@@ -125,6 +140,35 @@ def choose_cluster(
 
 
 @kernel
+def apart(z: NDArray[np.float64], centre: NDArray[np.float64], code: int) -> float:
+    """Return the distance (for the Euclidean its square) of two float64[d], by a `Distance`'s code."""
+    if code == _EUCLIDEAN:
+        return squared_distance(z, centre)
+    result = 0.0
+    for j in range(z.shape[0]):
+        delta = abs(z[j] - centre[j])
+        result = result + delta if code == _MANHATTAN else max(result, delta)
+    return result
+
+
+@kernel
+def choose_cluster_by(
+    z: NDArray[np.float64], centres: NDArray[np.float64], current: int, hysteresis: float, code: int
+) -> int:
+    """Do what `choose_cluster` does, under the distance with that code."""
+    if code == _EUCLIDEAN:
+        return choose_cluster(z, centres, current, hysteresis)
+    best, nearest = 0, math.inf
+    for c in range(centres.shape[0]):
+        distance = apart(z, centres[c], code)
+        if distance < nearest:
+            best, nearest = c, distance
+    if current < 0 or best == current:
+        return best
+    return best if nearest < (1.0 - hysteresis) * apart(z, centres[current], code) else current
+
+
+@kernel
 def assign_rows(  # noqa: PLR0913, PLR0917 - a kernel fills the arrays that it is given
     rows: NDArray[np.int32],
     step: NDArray[np.float64],
@@ -132,9 +176,10 @@ def assign_rows(  # noqa: PLR0913, PLR0917 - a kernel fills the arrays that it i
     factor: NDArray[np.float64],
     centres: NDArray[np.float64],
     hysteresis: float,
+    code: int,
     labels: NDArray[np.int32],
 ) -> int:
-    """Re-evaluate every row (int32[n, d]); return how many changed their cluster.
+    """Re-evaluate every row (int32[n, d]) by a `Distance`'s code; return how many changed their cluster.
 
     `labels` (int32[n]) holds the current clusters, below 0 for none, and is filled with the new ones.
     """
@@ -142,11 +187,116 @@ def assign_rows(  # noqa: PLR0913, PLR0917 - a kernel fills the arrays that it i
     z = np.empty(rows.shape[1])
     for i in range(rows.shape[0]):
         scale_row(rows[i], step, offset, factor, z)
-        chosen = choose_cluster(z, centres, labels[i], hysteresis)
+        chosen = choose_cluster_by(z, centres, labels[i], hysteresis, code)
         if chosen != labels[i]:
             labels[i] = chosen
             changed += 1
     return changed
+
+
+@kernel
+def fill_medians(
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    labels: NDArray[np.int32],
+    order: NDArray[np.int64],
+    centres: NDArray[np.float64],
+) -> None:
+    """Fill `centres` (float64[k, d]) with weighted medians; a centre without weight stays.
+
+    `order` (int64[d, n]) sorts the points by each feature. Where a whole interval minimises the sum of absolute
+    differences, its middle is taken.
+    """
+    k, d = centres.shape
+    half = np.zeros(k)
+    for i in range(labels.shape[0]):
+        half[labels[i]] += weights[i] / 2.0
+    for j in range(d):
+        below = np.zeros(k)  # weight up to here; infinite once the median is found
+        for place in range(order.shape[1]):
+            i = order[j, place]
+            c = labels[i]
+            if weights[i] <= 0.0 or below[c] == math.inf:
+                continue
+            if below[c] == half[c]:  # exactly half lies below: the middle between that value and this
+                centres[c, j] = (centres[c, j] + points[i, j]) / 2.0
+                below[c] = math.inf
+                continue
+            below[c] += weights[i]
+            if below[c] >= half[c]:
+                centres[c, j] = points[i, j]
+            if below[c] > half[c]:
+                below[c] = math.inf
+
+
+@kernel
+def fill_midranges(
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    labels: NDArray[np.int32],
+    centres: NDArray[np.float64],
+) -> None:
+    """Fill `centres` (float64[k, d]) with the middles of smallest and largest; a centre without weight stays."""
+    k, d = centres.shape
+    low, high = np.full((k, d), math.inf), np.full((k, d), -math.inf)
+    for i in range(points.shape[0]):
+        if weights[i] > 0.0:
+            for j in range(d):
+                low[labels[i], j] = min(low[labels[i], j], points[i, j])
+                high[labels[i], j] = max(high[labels[i], j], points[i, j])
+    for c in range(k):
+        if low[c, 0] < math.inf:
+            for j in range(d):
+                centres[c, j] = low[c, j] + (high[c, j] - low[c, j]) / 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """A distance in scaled space, the centre that goes with it, and what that centre minimises.
+
+    Attributes:
+        name: as configured.
+        code: what kernels know it by.
+
+    """
+
+    name: str
+    code: int
+
+    def fill_centres(
+        self,
+        points: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        labels: NDArray[np.int32],
+        order: NDArray[np.int64],
+        centres: NDArray[np.float64],
+    ) -> None:
+        """Fill `centres` (float64[k, d]) from the members: medians, or midranges; a cluster without stays.
+
+        Means, the Euclidean centres, come from sums: see `lattice` and `lloyd`.
+        """
+        if self.code == _MANHATTAN:
+            fill_medians(points, weights, labels, order, centres)
+        elif self.code == _CHEBYSHEV:
+            fill_midranges(points, weights, labels, centres)
+        else:
+            raise ValueError(f"{self.name} centres are means, and come from sums")
+
+    def cost(self, distances: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+        """Return what the centres minimise, of the points' distances (as `apart` gives them).
+
+        The sum of squares (Euclidean) or of distances (Manhattan), or the largest radius (Chebyshev).
+        """
+        if self.code == _CHEBYSHEV:
+            return float(distances[weights > 0.0].max(initial=0.0))
+        return float((weights * distances).sum())
+
+
+EUCLIDEAN = Distance("euclidean", _EUCLIDEAN)
+MANHATTAN = Distance("manhattan", _MANHATTAN)
+CHEBYSHEV = Distance("chebyshev", _CHEBYSHEV)
+DISTANCES = {distance.name: distance for distance in (EUCLIDEAN, MANHATTAN, CHEBYSHEV)}
+"""Every distance by its name."""
 
 
 def scaled_rows(

@@ -28,8 +28,8 @@ _LARGEST = 100  # steps stay within 2**±100, so that their squares are ordinary
 def lattice_step(largest: float) -> float:
     """Return the power of two that puts values of magnitude `largest` on the lattice, with room to grow.
 
-    Values may become 4,096 times as large before they are clipped; the resolution is 4 millionths of `largest`
-    or finer. For 0 it is 2**-16, good for values up to 32,768.
+    Values may become 4,096 times as large before they are clipped; the resolution is 4 millionths of that
+    value, or finer. For 0 it is 2**-16, good for values up to 32,768.
     """
     if not 0.0 < largest < math.inf:
         return 2.0**-_FINE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stream_seg.clustering.distance import assign_rows
+from stream_seg.clustering.distance import EUCLIDEAN, Distance, assign_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,7 @@ class Model:
         centres: float64[k, d], in scaled space.
         ids: the segment id of each centre.
         hysteresis: share of the distance by which another centre must be nearer for a point to move there.
+        distance: the distance that decides.
 
     """
 
@@ -34,6 +35,7 @@ class Model:
     centres: NDArray[np.float64]
     ids: tuple[int, ...]
     hysteresis: float
+    distance: Distance = EUCLIDEAN
 
     @property
     def centres_unscaled(self) -> NDArray[np.float64]:
@@ -44,4 +46,13 @@ class Model:
     def assign(self, rows: NDArray[np.int32], labels: NDArray[np.int32]) -> None:
         """Fill `labels` (int32[n]: the current clusters, below 0 for none) with the rows' clusters."""
         scaling = self.scaling
-        assign_rows(rows, self.step, scaling.offset, scaling.factor, self.centres, self.hysteresis, labels)
+        assign_rows(
+            rows,
+            self.step,
+            scaling.offset,
+            scaling.factor,
+            self.centres,
+            self.hysteresis,
+            self.distance.code,
+            labels,
+        )

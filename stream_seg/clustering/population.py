@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from stream_seg.clustering.distance import choose_cluster, scale_row
+from stream_seg.clustering.distance import choose_cluster_by, scale_row
 from stream_seg.clustering.lattice import ClusterSums, add_point, remove_point
 from stream_seg.clustering.sample import hash_unit, stratified_sample, whole_weights
 from stream_seg.compiled import kernel
@@ -62,6 +62,9 @@ class Population(Protocol):
     def sample(self, k: int, seed: int) -> Sample:
         """Return a weighted sample of the population."""
 
+    def everyone(self) -> Sample:
+        """Return all that is held, with weights; not to be changed."""
+
     def widen(self, d: int) -> None:
         """Give every row new columns of 0, up to d."""
 
@@ -107,6 +110,7 @@ class MovingPoints:
             scaling.factor,
             model.centres,
             model.hysteresis,
+            model.distance.code,
         )
 
     def sizes(self, k: int) -> NDArray[np.float64] | NDArray[np.int64]:
@@ -130,6 +134,11 @@ class MovingPoints:
         labels = self._labels[: len(self._index)]
         chosen, weights = stratified_sample(labels, k, SAMPLE_ROWS, seed)
         return self._rows[chosen], weights, labels[chosen]
+
+    def everyone(self) -> Sample:
+        """Return all points, each of weight 1."""
+        n = len(self._index)
+        return self._rows[:n], np.ones(n), self._labels[:n]
 
     def widen(self, d: int) -> None:
         """Give every row, and the sums, new columns of 0."""
@@ -206,6 +215,10 @@ class FadingPoints:
         """Return the points that are held."""
         return self._current()
 
+    def everyone(self) -> Sample:
+        """Return the points that are held."""
+        return self._current()
+
     def widen(self, d: int) -> None:
         """Give every row new columns of 0."""
         self._rows = _widened(self._rows, d)
@@ -261,6 +274,7 @@ def _move(  # noqa: PLR0913, PLR0917 - a kernel fills the arrays that it is give
     factor: NDArray[np.float64],
     centres: NDArray[np.float64],
     hysteresis: float,
+    code: int,
 ) -> None:
     """Retract, replace, label and add the points at `where`, one after the other."""
     z = np.empty(rows.shape[1])
@@ -270,7 +284,7 @@ def _move(  # noqa: PLR0913, PLR0917 - a kernel fills the arrays that it is give
             remove_point(count, total, high, low, labels[row], rows[row])
         rows[row] = new[i]
         scale_row(rows[row], step, offset, factor, z)
-        labels[row] = choose_cluster(z, centres, labels[row], hysteresis)
+        labels[row] = choose_cluster_by(z, centres, labels[row], hysteresis, code)
         add_point(count, total, high, low, labels[row], rows[row])
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from river import base
 
+from stream_seg.clustering.distance import DISTANCES
 from stream_seg.clustering.feature_space import FeatureSpace
 from stream_seg.clustering.frames import Columns, columns_of, row_count
 from stream_seg.clustering.lattice import quantise
@@ -53,6 +54,9 @@ class PopulationKMeans(base.Clusterer):
         made. Until then every prediction is 0.
     half_life_events
         Events after which the weight of an anonymous point has halved; `None` for never.
+    distance
+        `euclidean` (centres are means), `manhattan` (medians), or `chebyshev` (midranges: they make the
+        largest distance from a centre small, not the sum of the distances).
 
     Examples
     --------
@@ -90,6 +94,7 @@ class PopulationKMeans(base.Clusterer):
         seed: int = 7,
         warm_up: int = 500,
         half_life_events: float | None = None,
+        distance: str = "euclidean",
     ) -> None:
         """See the class; raises `ValueError` for a parameter out of range."""
         if n_clusters < 1 or warm_up < 1:
@@ -98,16 +103,19 @@ class PopulationKMeans(base.Clusterer):
             raise ValueError(f"hysteresis is {hysteresis}: it must be at least 0 and below 1")
         if half_life_events is not None and not half_life_events > 0.0:
             raise ValueError(f"half_life_events is {half_life_events}: it must be above 0, or None")
+        if distance not in DISTANCES:
+            raise ValueError(f"distance is {distance!r}: it must be one of {', '.join(DISTANCES)}")
         self.n_clusters = n_clusters
         self.hysteresis = hysteresis
         self.seed = seed
         self.warm_up = warm_up
         self.half_life_events = half_life_events
+        self.distance = distance
         self._space = FeatureSpace()
         self._held = WarmUp(warm_up)
         self._keyed: bool | None = None
         self._population: Population | None = None
-        self._versions = Versions(n_clusters, hysteresis, seed)
+        self._versions = Versions(n_clusters, hysteresis, seed, DISTANCES[distance])
 
     def learn_one(self, x: dict[Any, Any], key: Hashable | None = None) -> None:
         """Learn one observation: of the point `key`, which moves to `x`, or of an anonymous point.

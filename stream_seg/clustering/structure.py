@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["NEAR_OPTIMUM", "improve_by_moves", "refit", "restarts_for"]
+__all__ = ["NEAR_OPTIMUM", "improve_by_moves", "nearest_of_equals", "refit", "resize", "restarts_for"]
 
 NEAR_OPTIMUM = 0.001
 """Fits whose cost is within this share of the best one's count as equals."""
@@ -82,10 +82,10 @@ def refit(  # noqa: PLR0913 - each of them is a part of the question
     ]
     best_fresh = min(fresh, key=_cost)
     most = best_fresh.centres.shape[0]  # k, or the number of distinct points
-    warm = lloyd(points, weights, _resize(points, weights, centres, most, seed))
+    warm = lloyd(points, weights, resize(points, weights, centres, most, seed))
     fits = [warm, improve_by_moves(points, weights, warm, seed=seed), *fresh]
     fits.append(improve_by_moves(points, weights, best_fresh, seed=seed))
-    return _nearest_of_equals(fits, assign(points, weights, centres), weights, near)
+    return nearest_of_equals(fits, assign(points, weights, centres), weights, near)
 
 
 def improve_by_moves(
@@ -170,7 +170,7 @@ def _joined(fit: Fit, weights: NDArray[np.float64], a: int, b: int) -> NDArray[n
     return joined
 
 
-def _resize(
+def resize(
     points: NDArray[np.float64], weights: NDArray[np.float64], centres: NDArray[np.float64], k: int, seed: int
 ) -> NDArray[np.float64]:
     """Bring `centres` to `k` rows by the cheapest merges or the most gainful splits, one at a time."""
@@ -191,7 +191,7 @@ def _resize(
     return centres
 
 
-def _nearest_of_equals(fits: list[Fit], current: Fit, weights: NDArray[np.float64], near: float) -> Fit:
+def nearest_of_equals(fits: list[Fit], current: Fit, weights: NDArray[np.float64], near: float) -> Fit:
     """Of the fits within `near` of the cheapest return the one that shares most with `current`."""
     bound = min(map(_cost, fits)) * (1.0 + near)
     old_k = current.centres.shape[0]

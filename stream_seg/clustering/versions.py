@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stream_seg.clustering.alternation import assign_by, fit_by, refit_by
+from stream_seg.clustering.distance import EUCLIDEAN, Distance
 from stream_seg.clustering.identity import carry_ids, first_ids
 from stream_seg.clustering.lattice import ClusterSums
-from stream_seg.clustering.lloyd import assign, batch_kmeans
 from stream_seg.clustering.mint import Proposal, Scaling, propose, scaling_of, should_mint
 from stream_seg.clustering.model import Model
-from stream_seg.clustering.structure import refit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,8 +38,9 @@ SEEDING_RESTARTS = 10
 class Versions:
     """The versions of one population, one after the other."""
 
-    def __init__(self, k: int, hysteresis: float, seed: int) -> None:
+    def __init__(self, k: int, hysteresis: float, seed: int, distance: Distance) -> None:
         """Wait for the first population; `k` clusters are wanted."""
+        self._distance = distance
         self.model: Model | None = None
         self._k, self._hysteresis, self._seed = k, hysteresis, seed
         self._next_id = 0
@@ -55,13 +56,22 @@ class Versions:
         d = rows.shape[1]
         scaling = scaling_of(ClusterSums.recount(rows, everyone, 1), step, np.ones(d))
         points = scaling.scaled(rows * step)
-        fit = batch_kmeans(points, np.ones(len(points)), self._k, restarts=SEEDING_RESTARTS, seed=self._seed)
+        fit = fit_by(
+            self._distance,
+            points,
+            np.ones(len(points)),
+            self._k,
+            restarts=SEEDING_RESTARTS,
+            seed=self._seed,
+        )
         sizes = np.bincount(fit.labels, minlength=len(fit.centres))
         by_size = np.argsort(-sizes, kind="stable")
         identities = first_ids(len(by_size))
         self._next_id = identities.next_id
         self._size = self._structure_size = float(rows.shape[0])
-        self.model = Model(step, scaling, fit.centres[by_size], identities.ids, self._hysteresis)
+        self.model = Model(
+            step, scaling, fit.centres[by_size], identities.ids, self._hysteresis, self._distance
+        )
         return self.model
 
     def widen(self, step: NDArray[np.float64]) -> Model:
@@ -74,7 +84,7 @@ class Versions:
             np.append(old.scaling.weight, np.ones(more)),
         )
         centres = np.pad(old.centres, ((0, 0), (0, more)))
-        self.model = Model(step, scaling, centres, old.ids, old.hysteresis)
+        self.model = Model(step, scaling, centres, old.ids, old.hysteresis, old.distance)
         return self.model
 
     @property
@@ -94,10 +104,12 @@ class Versions:
         self._checks += 1
         sums = population.sums(len(old.ids))
         proposal = propose(sums, old.step, old.scaling, old.centres_unscaled)
+        if old.distance is not EUCLIDEAN and proposal.residents:
+            proposal = _with_centres(proposal, old, population)
         new = self._restructured(population, proposal) if self._structure_due(population) else None
         if new is None and should_mint(proposal):
             moved = proposal.scaling.scaled(proposal.centres)
-            new = Model(old.step, proposal.scaling, moved, old.ids, old.hysteresis)
+            new = Model(old.step, proposal.scaling, moved, old.ids, old.hysteresis, old.distance)
         if new is not None:
             self.model = new
             at = {number: place for place, number in enumerate(new.ids)}
@@ -123,13 +135,30 @@ class Versions:
         rows, weights, labels = population.sample(len(old.ids), self._seed + self._checks)
         points = proposal.scaling.scaled(rows * old.step)
         centres = proposal.scaling.scaled(proposal.centres)
-        fit = refit(points, weights, centres, self._k, seed=self._seed + self._checks)
+        fit = refit_by(self._distance, points, weights, centres, self._k, seed=self._seed + self._checks)
         k = fit.centres.shape[0]
-        enough = assign(points, weights, centres).cost * (1.0 - STRUCTURE_GAIN)
-        if k == len(old.ids) and not fit.cost < enough:
+        cost = assign_by(self._distance, points, weights, centres).cost
+        if k == len(old.ids) and not fit.cost < cost * (1.0 - STRUCTURE_GAIN):
             return None
         identities = carry_ids(old.ids, labels, fit.labels, weights, k, self._next_id)
         self._next_id = identities.next_id
         by_id = np.argsort(identities.ids)
         ids = tuple(identities.ids[place] for place in by_id)
-        return Model(old.step, proposal.scaling, fit.centres[by_id], ids, old.hysteresis)
+        return Model(old.step, proposal.scaling, fit.centres[by_id], ids, old.hysteresis, old.distance)
+
+
+def _with_centres(proposal: Proposal, old: Model, population: Population) -> Proposal:
+    """Return the proposal with the centres, and their movement, of a distance whose centres are no means."""
+    rows, weights, labels = population.everyone()
+    points = old.scaling.scaled(rows * old.step)
+    moved = old.centres.copy()
+    order = np.ascontiguousarray(np.argsort(points, axis=0, kind="stable").T)
+    old.distance.fill_centres(points, weights, labels, order, moved)
+    shift, cost = 0.0, 0.0
+    for c in range(len(moved)):
+        members = labels == c
+        own = np.array([apart(point, old.centres[c], old.distance.code) for point in points[members]])
+        shift += float(weights[members].sum()) * apart(moved[c], old.centres[c], old.distance.code)
+        cost += float((weights[members] * own).sum())
+    unscaled = moved / old.scaling.factor + old.scaling.offset
+    return replace(proposal, centres=unscaled, movement=shift / cost if cost > 0.0 else 0.0)

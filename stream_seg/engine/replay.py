@@ -214,7 +214,7 @@ class Replay:
             due = batch.time_ms[start:stop] >= due_ms
             first = int(due.argmax())
             stop = start + first + 1 if due[first] else stop
-        return _between(batch, start, stop)
+        return between(batch, start, stop)
 
     def _step(self, state: State, change: EventBatch | Adoption) -> int:
         before = state.numbers.sizes
@@ -256,7 +256,7 @@ def fresh_state(partition: int, first_offset: int, plan: ModelPlan) -> State:
     return state
 
 
-def _between(batch: EventBatch, start: int, stop: int) -> EventBatch:
+def between(batch: EventBatch, start: int, stop: int) -> EventBatch:
     """Events ``start`` to ``stop`` of a batch, read up to the event after them."""
     return EventBatch(
         batch.customers[start:stop],

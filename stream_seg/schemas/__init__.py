@@ -1,4 +1,4 @@
-"""JSON Schemas (2020-12) of every record that other programs read: version 1 of the contract, as package data.
+"""JSON Schemas (2020-12) of all records that other programs read, version 1 of the contract, as package data.
 
 They are what ``docs/reference/topics.asyncapi.yaml`` refers to and what the tests check real output against.
 """
@@ -22,6 +22,6 @@ def _text(name: SchemaName) -> str:
 
 
 def schema(name: SchemaName) -> dict[str, Any]:
-    """One record's schema, the caller's to change; ``FileNotFoundError`` for a name that is not in ``SCHEMAS``."""
+    """One record's schema, the caller's to change; ``FileNotFoundError`` for a name not in ``SCHEMAS``."""
     loaded: dict[str, Any] = json.loads(_text(name))
     return loaded

@@ -26,9 +26,6 @@ __all__ = [
     "WarmUpSettings",
 ]
 
-# The issue on exactly-once delivery makes "exactly_once" the default, as the contract has it.
-DEFAULT_DELIVERY: Literal["exactly_once", "at_least_once"] = "at_least_once"
-
 _MODEL_NAME = '1 to 100 letters, digits and "-"'
 _ALGORITHM = '"population" or "river:" and the name of a river clusterer, such as "river:cluster.DBSTREAM"'
 _TOPIC = '1 to 249 letters, digits, ".", "_" and "-"'
@@ -217,7 +214,8 @@ class DeliverySettings(Section):
     """``[delivery]``: what a crash may cost."""
 
     mode: Literal["exactly_once", "at_least_once"] = Field(
-        default=DEFAULT_DELIVERY, description="Whether a label may come twice after a crash."
+        default="exactly_once",
+        description="Whether every label comes exactly once, or may come twice after a crash, with less latency.",
     )
     max_latency_ms: Whole = Field(
         default=100, description="Milliseconds that events are gathered for one batch at most."

@@ -193,7 +193,6 @@ def test_the_configuration_is_named_before_or_after_the_command(
         (["replay", "--name", "x", "--source", "rows.csv", "--allow-gap"], "--allow-gap is for replay from"),
         (["live", "--algorithm", "river:cluster.DBSTREAM"], 'model.algorithm must be "population" in live'),
         (["live", "--distance", "manhattan"], 'model.distance must be "euclidean" in live'),
-        (["live", "--delivery", "exactly_once"], 'delivery.mode = "exactly_once" is not there yet'),
         (["live", "--snapshot-every-minutes", "5"], "snapshot.every_minutes is not there yet"),
     ],
 )

@@ -125,7 +125,7 @@ def test_the_contract_s_example_is_read_as_it_stands(tmp_path: Path) -> None:
 
 def test_what_the_contract_gives_as_defaults_are_the_defaults(tmp_path: Path) -> None:
     said, silent = loaded(tmp_path, CONTRACT), loaded(tmp_path, MINIMAL)
-    for section in ("warm_up", "kafka", "redis", "snapshot", "clustering"):
+    for section in ("warm_up", "kafka", "redis", "delivery", "snapshot", "clustering"):
         assert getattr(said, section) == getattr(silent, section)
     assert said.model == silent.model.model_copy(update={"forget_after_days": 730.0})
     assert silent.group == said.group == "retail"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from operator import methodcaller
 from typing import Any, Final
@@ -63,7 +65,7 @@ class KafkaPythonAdmin:
         return {
             name: TopicFacts(
                 name,
-                str(topic.get("topic_id", "")),
+                _as_kafka_writes(topic["topic_id"]),
                 len(topic["partitions"]),
                 {key: str(entry["value"]) for key, entry in configs.get(name, {}).items()},
             )
@@ -140,3 +142,8 @@ class KafkaPythonAdmin:
         client, self._client = self._client, None
         if client is not None:
             client.close()
+
+
+def _as_kafka_writes(topic_id: str) -> str:
+    """Give an id in the form of Kafka's own tools: its 16 bytes in base64, without padding."""
+    return base64.b64encode(uuid.UUID(topic_id).bytes).decode().rstrip("=")

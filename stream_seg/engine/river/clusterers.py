@@ -41,8 +41,9 @@ class Labeller:
 
 
 def river_clusterer(algorithm: str, parameters: Mapping[str, object], seed: int) -> Labeller:
-    """Make the clusterer that ``algorithm`` (``river:cluster.DBSTREAM``) names; ``seed`` goes to one that takes it.
+    """Make the clusterer that ``algorithm`` (``river:cluster.DBSTREAM``) names.
 
+    ``parameters`` are its own; ``seed`` is used where it takes one and ``parameters`` hold none.
     Raises ``ConfigurationError`` with every problem, naming the nearest class and the nearest parameters.
     """
     known = _clusterers()
@@ -60,7 +61,9 @@ def river_clusterer(algorithm: str, parameters: Mapping[str, object], seed: int)
     try:
         return Labeller(algorithm, kind(**given))
     except (TypeError, ValueError) as error:
-        raise ConfigurationError([f"model.parameters: {algorithm} refuses them ({error}).".replace("\n", " ")]) from error
+        raise ConfigurationError(
+            [f"model.parameters: {algorithm} refuses them ({error}).".replace("\n", " ")]
+        ) from error
 
 
 def _clusterers() -> dict[str, Any]:

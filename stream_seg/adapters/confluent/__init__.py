@@ -1,0 +1,1 @@
+"""The ports on confluent-kafka, which comes with the extra ``confluent``."""

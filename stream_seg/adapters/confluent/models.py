@@ -1,0 +1,97 @@
+"""``<m>.models`` read through confluent-kafka: one compacted partition, from the beginning on."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from stream_seg.adapters.confluent.connection import open_consumer
+from stream_seg.adapters.confluent.refusals import translated
+from stream_seg.errors import ServerUnavailable, StateError
+from stream_seg.settings.servers import KafkaSettings
+
+__all__ = ["ConfluentModels"]
+
+ASK_SECONDS: Final = 5.0
+FETCH_WAIT_MS: Final = 100
+MAX_RECORDS: Final = 5_000
+# Nothing further read for so long means that nobody answers.
+STALLED_SECONDS: Final = 15.0
+
+
+class ConfluentModels:
+    """``Models`` on confluent-kafka, read committed."""
+
+    def __init__(self, settings: KafkaSettings, topic: str, *, start_timeout_s: float = 10.0) -> None:
+        """Connect; raises what :func:`~stream_seg.adapters.confluent.connection.open_consumer` does."""
+        self.topic = topic
+        self._where = TopicPartition(topic, 0, 0)
+        self._position = 0
+        self._found: list[tuple[str, bytes]] = []
+        self._consumer = open_consumer(
+            settings,
+            start_timeout_s,
+            {
+                "group.id": f"{topic}-reader",  # the client asks for one; nothing is committed under it
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": FETCH_WAIT_MS,
+                "fetch.error.backoff.ms": FETCH_WAIT_MS,
+            },
+        )
+        self._consumer.assign([self._where])
+
+    def read(self) -> list[tuple[str, bytes]]:
+        """Give what has come since the last call, up to the end as of now; see ``Models.read``.
+
+        The end counts markers and aborted records, which never come: the event of having reached the end
+        passes them. Raises ``ServerUnavailable`` if the broker does not answer.
+        """
+        try:
+            marks = self._consumer.get_watermark_offsets(self._where, timeout=ASK_SECONDS)
+        except KafkaException as error:
+            raise translated(error, f"topic {self.topic}") from error
+        if marks is None:
+            raise ServerUnavailable(f"topic {self.topic}: Kafka does not answer: wait until it is back")
+        if self._position > marks[1]:
+            raise StateError(
+                f"topic {self.topic} ends before what was read of it: it was made anew; start again"
+            )
+        self._read_to(marks[1])
+        found, self._found = self._found, []
+        return found
+
+    def _read_to(self, end: int) -> None:
+        deadline = time.monotonic() + STALLED_SECONDS
+        while self._position < end:
+            before = self._position
+            self._take()
+            if self._position > before:
+                deadline = time.monotonic() + STALLED_SECONDS
+            elif time.monotonic() > deadline:
+                raise ServerUnavailable(
+                    f"topic {self.topic} cannot be read to its end: wait for Kafka to answer"
+                )
+
+    def _take(self) -> None:
+        first = self._consumer.poll(FETCH_WAIT_MS / 1000)
+        for message in [] if first is None else [first, *self._consumer.consume(MAX_RECORDS, 0)]:
+            error = message.error()
+            if error is None:
+                self._position = message.offset() + 1
+                if message.key() is not None and message.value() is not None:
+                    self._found.append((message.key().decode(), message.value()))
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                self._position = message.offset()
+            else:
+                failure = translated(error, f"topic {self.topic}")
+                if not isinstance(failure, ServerUnavailable):
+                    raise failure
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._consumer.close()

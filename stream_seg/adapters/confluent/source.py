@@ -1,0 +1,322 @@
+"""The input topic read through confluent-kafka, as a member of the consumer group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from stream_seg.adapters.confluent.connection import open_consumer
+from stream_seg.adapters.confluent.refusals import cause, translated
+from stream_seg.engine.ports import Committed, Membership, Polled
+from stream_seg.errors import OwnershipLost, ServerUnavailable
+from stream_seg.events.records import RawRecords
+from stream_seg.settings.servers import KafkaSettings
+
+__all__ = ["ConfluentSource", "GroupToken", "commit_offsets"]
+
+MAX_RECORDS: Final = 20_000
+FETCH_WAIT_MS: Final = 100
+ASK_SECONDS: Final = 5.0
+SLICE_SECONDS: Final = 0.1
+HEARTBEATS_PER_SESSION: Final = 3
+LONGEST_HEARTBEAT_MS: Final = 3_000
+# librdkafka writes the group metadata as "CGMDv2:", the generation (int32, little endian), group and member.
+GENERATION: Final = slice(7, 11)
+
+
+class GroupToken:
+    """What confluent-kafka needs to commit as the member that a ``Membership`` tells of."""
+
+    def __init__(self, metadata: bytes, consumer: Consumer) -> None:
+        """Keep the snapshot and the consumer it is of."""
+        self.metadata = metadata
+        self._consumer = consumer
+
+    def commit(self, topic: str, offsets: Mapping[int, Committed]) -> None:
+        """Commit offsets without a transaction; the broker refuses them from a member that is out.
+
+        Raises ``OwnershipLost`` where the membership is not that of the snapshot any more.
+        """
+        if self._consumer.consumer_group_metadata() != self.metadata:
+            raise OwnershipLost(
+                f"the group of {topic} has changed since the last poll: take the partitions over again"
+            )
+        for done in self._consumer.commit(offsets=commit_offsets(topic, offsets), asynchronous=False):
+            if done.error is not None:
+                raise KafkaException(done.error)
+
+
+def commit_offsets(topic: str, offsets: Mapping[int, Committed]) -> list[TopicPartition]:
+    """Give offsets as confluent-kafka takes them."""
+    return [
+        TopicPartition(topic, partition, committed.next_offset, committed.metadata)
+        for partition, committed in offsets.items()
+    ]
+
+
+class ConfluentSource:
+    """``Source`` on confluent-kafka: bytes, read committed, offsets committed by the ``Log`` only.
+
+    A partition is assigned to the client only once ``seek`` has said from where: so it never looks for an offset
+    of its own, and never waits for one. ``partitions`` asks the broker each time.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topic: str,
+        group: str,
+        *,
+        count_partitions: Callable[[], int],
+        start_timeout_s: float = 10.0,
+    ) -> None:
+        """Connect and subscribe; the group is joined by polling.
+
+        ``count_partitions`` asks for the topic's number of partitions.
+        Raises what :func:`~stream_seg.adapters.confluent.connection.open_consumer` does.
+        """
+        self.topic = topic
+        self.group = group
+        self._count_partitions = count_partitions
+        self._single = count_partitions() == 1
+        self._stable_seconds = settings.transaction_timeout_ms / 1000 + ASK_SECONDS
+        options = _consumer_options(settings, group)
+        self._eager = "cooperative" not in str(
+            settings.options.get("partition.assignment.strategy", "cooperative-sticky")
+        )
+        self._consumer = open_consumer(settings, start_timeout_s, options)
+        self._ours: set[int] = set()
+        self._positions: dict[int, int] = {}
+        self._paused: frozenset[int] = frozenset()
+        self._gained: set[int] = set()
+        self._lost: set[int] = set()
+        self._on_lost: Callable[[frozenset[int]], None] | None = None
+        self._error: BaseException | None = None
+        self._consumer.subscribe(
+            [topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._away
+        )
+
+    def partitions(self) -> int:
+        """The number of partitions of the topic now; ``NotFoundError`` where there is no such topic."""
+        return self._count_partitions()
+
+    def poll(self, timeout_s: float, *, on_lost: Callable[[frozenset[int]], None] | None = None) -> Polled:
+        """Fetch, and keep the membership alive; see ``Source.poll``.
+
+        Nothing comes while the broker is away. Raises ``StateError`` where the topic no longer holds what
+        comes next, and ``ServerRefused`` where the broker says no.
+        """
+        deadline = time.monotonic() + timeout_s
+        self._on_lost = on_lost
+        try:
+            messages = self._fetch(min(timeout_s, SLICE_SECONDS))
+            while not messages and not self._changed and (left := deadline - time.monotonic()) > 0:
+                messages = self._fetch(min(left, SLICE_SECONDS))
+        finally:
+            self._on_lost = None
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        changes = frozenset(self._gained & self._ours), frozenset(self._lost)
+        self._gained, self._lost = set(), set()
+        return Polled(self._columns(messages), frozenset(self._ours), *changes, self.membership())
+
+    @property
+    def _changed(self) -> bool:
+        return bool(self._gained or self._lost or self._error)
+
+    def _fetch(self, timeout_s: float) -> list[Message]:
+        """Wait for one message and take what is there with it: ``consume`` alone would wait for a full batch."""
+        first = self._consumer.poll(timeout_s)
+        if first is None:
+            return []
+        messages: list[Message] = [first, *self._consumer.consume(MAX_RECORDS - 1, 0)]
+        return [message for message in messages if self._is_record(message)]
+
+    def _is_record(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return message.partition() in self._positions
+        partition = message.partition()
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+            if partition in self._positions:
+                self._positions[partition] = message.offset()
+        elif error.code() not in {KafkaError._MAX_POLL_EXCEEDED, KafkaError.UNKNOWN_TOPIC_OR_PART}:  # noqa: SLF001
+            failure = translated(error, f"topic {self.topic}")
+            if not isinstance(failure, ServerUnavailable | OwnershipLost):
+                raise failure
+        return False
+
+    def _columns(self, messages: list[Message]) -> dict[int, RawRecords]:
+        found: dict[int, list[Message]] = {}
+        for message in messages:
+            found.setdefault(message.partition(), []).append(message)
+        records = {
+            partition: _raw(parts, self._single)
+            for partition, parts in found.items()
+            if partition in self._positions
+        }
+        for partition, raw in records.items():
+            self._positions[partition] = max(self._positions[partition], raw.next_offset)
+        return records
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for where in partitions:
+            self._ours.add(where.partition)
+            self._gained.add(where.partition)
+        # Said to have been answered; each partition is assigned in earnest by seek().
+        if self._eager:
+            consumer.assign([])
+        else:
+            consumer.incremental_assign([])
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._on_lost is not None and partitions:
+            try:
+                self._on_lost(frozenset(where.partition for where in partitions))
+            except BaseException as error:  # noqa: BLE001 - raised again by the poll that this is in
+                self._error = error
+        self._away(consumer, partitions)
+
+    def _away(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        gone = {where.partition for where in partitions}
+        assigned = [TopicPartition(self.topic, p) for p in sorted(gone & self._positions.keys())]
+        if self._eager:
+            consumer.unassign()
+        else:
+            consumer.incremental_unassign(assigned)
+        self._ours -= gone
+        self._gained -= gone
+        self._lost |= gone
+        for partition in gone:
+            self._positions.pop(partition, None)
+
+    def membership(self) -> Membership | None:
+        """Give the membership as of now, inside ``on_lost`` too; ``None`` while the group is not stable."""
+        metadata = self._consumer.consumer_group_metadata()
+        generation = int.from_bytes(bytes(metadata)[GENERATION], "little", signed=True)
+        member_id = self._consumer.memberid()
+        if generation <= 0 or not member_id:
+            return None  # generation −1 would not be fenced by the broker
+        return Membership(generation, member_id, GroupToken(metadata, self._consumer))
+
+    def committed(self, partition: int) -> Committed | None:
+        """Give the stable offset; waits while a transaction is open on it, as long as one can stay open.
+
+        Raises ``ServerUnavailable`` if it is not to be had by then: never taken for "no offset".
+        """
+        deadline = time.monotonic() + self._stable_seconds
+        while True:
+            try:
+                found = self._consumer.committed(
+                    [TopicPartition(self.topic, partition)], timeout=ASK_SECONDS
+                )[0]
+                if found.error is not None:
+                    raise KafkaException(found.error)
+            except KafkaException as error:
+                failure = translated(error, f"group {self.group}")
+                if not isinstance(failure, ServerUnavailable) or time.monotonic() > deadline:
+                    raise failure from error
+            else:
+                return None if found.offset < 0 else Committed(found.offset, found.metadata or "")
+
+    def seek(self, partition: int, next_offset: int) -> None:
+        """Read on from there. A partition that has been lost meanwhile raises ``OwnershipLost``."""
+        if partition not in self._ours:
+            raise OwnershipLost(f"partition {partition} of {self.topic} is not ours any more")
+        known = partition in self._positions
+        self._positions[partition] = int(next_offset)
+        where = TopicPartition(self.topic, partition, int(next_offset))
+        try:
+            if known:
+                self._consumer.seek(where)
+            elif self._eager:
+                self._consumer.assign(
+                    [TopicPartition(self.topic, p, at) for p, at in self._positions.items()]
+                )
+            else:
+                self._consumer.incremental_assign([where])
+            self._pause(self._paused & ({partition} if known or not self._eager else self._positions.keys()))
+        except KafkaException as error:
+            raise translated(error, f"topic {self.topic}") from error
+
+    def pause(self, partitions: frozenset[int]) -> None:
+        """Fetch nothing from exactly these; all other assigned ones that have been sought are read."""
+        before, self._paused = self._paused, frozenset(partitions)
+        self._pause((self._paused - before) & self._positions.keys())
+        resumed = (before - self._paused) & self._positions.keys()
+        self._consumer.resume([TopicPartition(self.topic, partition) for partition in resumed])
+
+    def _pause(self, partitions: frozenset[int]) -> None:
+        self._consumer.pause([TopicPartition(self.topic, partition) for partition in partitions])
+
+    def begins(self, partition: int) -> int:
+        """Give the first offset the topic still holds."""
+        return self._watermarks(partition)[0]
+
+    def ends(self, partitions: Sequence[int]) -> dict[int, int]:
+        """Give the offsets after the last stable record, transaction markers included."""
+        return {partition: self._watermarks(partition)[1] for partition in partitions}
+
+    def _watermarks(self, partition: int) -> tuple[int, int]:
+        where = TopicPartition(self.topic, partition)
+        try:
+            found: tuple[int, int] | None = self._consumer.get_watermark_offsets(where, timeout=ASK_SECONDS)
+        except KafkaException as error:
+            raise translated(error, f"topic {self.topic}") from error
+        if found is None:
+            raise ServerUnavailable(f"topic {self.topic}: Kafka does not answer: wait until it is back")
+        return found
+
+    def read_up(self, partition: int) -> int | None:
+        """Give the next offset to be returned, markers and aborted records passed over; ``None``: unknown.
+
+        Markers are passed over once the end of the partition has been reached.
+        """
+        return self._positions.get(partition)
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+
+def _consumer_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
+    """What must be so, and what may be set otherwise in ``[kafka.options]``."""
+    fixed = {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": True,
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "error",  # a position out of range is an error, never a jump
+        "session.timeout.ms": settings.session_timeout_ms,
+    }
+    ours = {
+        "heartbeat.interval.ms": min(
+            LONGEST_HEARTBEAT_MS, settings.session_timeout_ms // HEARTBEATS_PER_SESSION
+        ),
+        "fetch.wait.max.ms": FETCH_WAIT_MS,
+        "fetch.error.backoff.ms": FETCH_WAIT_MS,
+        "fetch.queue.backoff.ms": FETCH_WAIT_MS,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "retry.backoff.ms": 20,
+    }
+    theirs = settings.options
+    return {**{name: value for name, value in ours.items() if name not in theirs}, **fixed}
+
+
+def _raw(messages: list[Message], single_partition: bool) -> RawRecords:  # noqa: FBT001 - as RawRecords has it
+    """Turn one partition's messages, in offset order, into columns."""
+    offsets = [message.offset() for message in messages]
+    return RawRecords(
+        keys=[message.key() for message in messages],
+        values=[message.value() for message in messages],
+        offset=np.array(offsets, dtype=np.int64),
+        timestamp_ms=np.array([message.timestamp()[1] for message in messages], dtype=np.int64),
+        next_offset=offsets[-1] + 1,
+        single_partition=single_partition,
+    )
