@@ -30,11 +30,12 @@ _TRANSFORMS: Final[Mapping[str, tuple[Callable[[float], float], Callable[[float]
 
 @dataclass(frozen=True, slots=True)
 class FeatureSays:
-    """One feature of a customer beside the centroids of its segment and of the runner-up, in the feature's own unit.
+    """One feature of a customer beside its segment's and the runner-up's centroid, in the feature's own unit.
 
-    ``value`` is ``None`` where the customer has none and ``default`` stood in. ``deviations`` is how many standard
-    deviations (times weight) it lies above its segment's centroid. ``says`` is what it adds to the squared distance of
-    the runner-up less that of the segment: above 0 it speaks for the segment (``None`` where there is no runner-up).
+    ``value`` is ``None`` where the customer has none and ``default`` stood in. ``deviations`` is how many
+    standard deviations (times weight) it lies above its segment's centroid. ``says`` is what it adds to the
+    squared distance of the runner-up less that of the segment: above 0 it speaks for the segment (``None``
+    where there is no runner-up).
     """
 
     feature: str
@@ -81,8 +82,8 @@ def explain(customer: Record, version: Record, defaults: Mapping[str, float]) ->
     own, other = segments.get(customer["segment"]), segments.get(customer["runner_up"])
     if own is None:
         raise StateError(
-            f"Version {version['version']} in Redis does not hold the customer's segment: look whether another "
-            "program writes the model's keys."
+            f"Version {version['version']} in Redis does not hold the customer's segment: "
+            "look whether another program writes the model's keys."
         )
     values: Mapping[str, float] = customer["features"]
     features = tuple(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from stream_seg.adapters.files.table import RowBatch
+    from stream_seg.adapters.files.rows import RowBatch
     from stream_seg.adapters.kafka_topics import TopicFacts
     from stream_seg.settings import Settings
 

@@ -16,7 +16,6 @@ from stream_seg.errors import NotFoundError, UsageError
 from stream_seg.lookup import SegmentLookup
 
 if TYPE_CHECKING:
-    from stream_seg.lookup.results import Record
     from stream_seg.settings import Settings
 
 __all__ = ["explain", "lookup", "segments", "status"]
@@ -29,14 +28,15 @@ def lookup(settings: Settings, customers: Sequence[str], *, as_json: bool) -> in
     _check_ids(customers)
     with _opened(settings) as reader:
         records = reader.records(customers)
-        if not any(records):
-            _check_model(reader, settings)
+        known = any(records) or _has_model(reader)
     if as_json:
         print_json(records)
     elif len(customers) == 1 and records[0] is not None:
         print_customer(console(), records[0])
     else:
         print_customers(console(), customers, records)
+    if not known:
+        raise _no_model(settings)
     unknown = records.count(None)
     if unknown:
         _say(f"{unknown} of {len(records)} customers are unknown to model {settings.model.name}.")
@@ -47,8 +47,8 @@ def segments(settings: Settings, *, as_json: bool) -> int:
     """Print the segments: by id as JSON, largest first and without empty retired ones for people."""
     with _opened(settings) as reader:
         records = reader.segment_records()
-        if not records:
-            _check_model(reader, settings)
+        if not records and not _has_model(reader):
+            raise _no_model(settings)
     if as_json:
         print_json(records)
     elif records:
@@ -78,7 +78,8 @@ def explain(settings: Settings, customer: str, *, as_json: bool) -> int:
     with _opened(settings) as reader:
         (record,) = reader.records([customer])
         if record is None:
-            _check_model(reader, settings)
+            if not _has_model(reader):
+                raise _no_model(settings)
             raise NotFoundError(f"The customer is unknown to model {settings.model.name}.")
         version = reader.model(record["model_version"])
     if version is None:
@@ -107,9 +108,8 @@ def _check_ids(customers: Sequence[str]) -> None:
         raise UsageError("A customer's id is text in UTF-8.") from error
 
 
-def _check_model(reader: SegmentLookup, settings: Settings) -> None:
-    if reader.model() is None and not reader.status()["meta"]:
-        raise _no_model(settings)
+def _has_model(reader: SegmentLookup) -> bool:
+    return reader.model() is not None or bool(reader.status()["meta"])
 
 
 def _no_model(settings: Settings) -> NotFoundError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from consumers.tables import bar, duration, number, safe, share, table
 
@@ -98,13 +98,8 @@ def print_status(out: Console, record: Record) -> None:
     columns += [("events/s", True), ("dead letters", True), ("event time", False), ("reported", False)]
     rows = []
     for p in record["partitions"]:
-        row = [
-            str(p["partition"]),
-            safe(p["worker"]),
-            str(p["version"]),
-            number(p["customers"]),
-            number(p["lag"]),
-        ]
+        row = [str(p["partition"]), safe(p["worker"]), str(p["version"]), number(p["customers"])]
+        row += [number(p["lag"])]
         row += [number(p["events_per_second"]), number(p["dead_letters"]), p["event_time"] or "–", _ago(p)]
         rows.append(row)
     if rows:
@@ -119,8 +114,8 @@ def _ago(partition: Record) -> str:
 
 def print_explanation(out: Console, found: Explanation) -> None:
     """Print why a customer is where it is."""
-    place = f"in segment {found.segment} {safe(found.name)} under version {found.model_version}, as of {found.as_of}"
-    out.print(f"Customer {safe(found.customer_id)} is {place}.", soft_wrap=True)
+    place = f"in segment {found.segment} {safe(found.name)} under version {found.model_version}"
+    out.print(f"Customer {safe(found.customer_id)} is {place}, as of {found.as_of}.", soft_wrap=True)
     columns = [("feature", False), ("customer", True), ("segment", True)]
     if found.runner_up is None:
         out.print("It is the only segment.")

@@ -20,7 +20,7 @@ from stream_seg.compiled import kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["alternate", "assign_by", "fit_by", "refit_by"]
+__all__ = ["alternate", "assign_by", "cost_of", "fit_by", "refit_by"]
 
 MAX_ITERATIONS = 100
 """Steps after which a fit is taken as it is."""
@@ -28,7 +28,7 @@ MAX_ITERATIONS = 100
 _REFIT_STARTS = 4  # fresh ones, beside the current centres
 
 
-def fit_by(
+def fit_by(  # noqa: PLR0913 - each of them is a part of the question
     distance: Distance,
     points: NDArray[np.float64],
     weights: NDArray[np.float64],
@@ -45,7 +45,7 @@ def fit_by(
     return min((alternate(distance, points, weights, start) for start in starts), key=lambda fit: fit.cost)
 
 
-def refit_by(
+def refit_by(  # noqa: PLR0913 - as above
     distance: Distance,
     points: NDArray[np.float64],
     weights: NDArray[np.float64],
@@ -78,6 +78,17 @@ def assign_by(
     labels, distances = np.zeros(len(points), dtype=np.int32), np.zeros(len(points))
     _nearest(points, kept, distance.code, labels, distances)
     return Fit(kept, labels, distance.cost(distances, weights), 0)
+
+
+def cost_of(
+    distance: Distance,
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    labels: NDArray[np.int32],
+    centres: NDArray[np.float64],
+) -> float:
+    """Return the weighted sum of the distances of all points from their own clusters' centres."""
+    return float(_sum_of_distances(ready(points), ready(weights), labels, centres, distance.code))
 
 
 def alternate(
@@ -126,6 +137,20 @@ def _nearest(
         changed += best != labels[i]
         labels[i], distances[i] = best, nearest
     return changed
+
+
+@kernel
+def _sum_of_distances(
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    labels: NDArray[np.int32],
+    centres: NDArray[np.float64],
+    code: int,
+) -> float:
+    total = 0.0
+    for i in range(points.shape[0]):
+        total += weights[i] * apart(points[i], centres[labels[i]], code)
+    return total
 
 
 def _restart_empty(

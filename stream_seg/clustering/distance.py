@@ -12,8 +12,8 @@ buffer.
 
 The Euclidean distance, with means as centres, is what the engine runs on. Beside it there are the Manhattan
 distance with medians (P. S. Bradley, O. L. Mangasarian, W. N. Street, "Clustering via concave minimization",
-NIPS 9, 1997) and the Chebyshev distance with midranges, which minimise the largest radius of a cluster and not
-the sum of the distances.
+NIPS 9, 1997) and the Chebyshev distance with midranges, which minimise the largest radius of a cluster and
+not the sum of the distances.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ __all__ = [
     "Distance",
     "apart",
     "assign_rows",
+    "assign_rows_by",
     "choose_cluster",
     "choose_cluster_by",
     "nearest_scaled",
@@ -176,13 +177,27 @@ def assign_rows(  # noqa: PLR0913, PLR0917 - a kernel fills the arrays that it i
     factor: NDArray[np.float64],
     centres: NDArray[np.float64],
     hysteresis: float,
-    code: int,
     labels: NDArray[np.int32],
 ) -> int:
-    """Re-evaluate every row (int32[n, d]) by a `Distance`'s code; return how many changed their cluster.
+    """Re-evaluate every row (int32[n, d]); return how many changed their cluster.
 
     `labels` (int32[n]) holds the current clusters, below 0 for none, and is filled with the new ones.
     """
+    return assign_rows_by(rows, step, offset, factor, centres, hysteresis, _EUCLIDEAN, labels)
+
+
+@kernel
+def assign_rows_by(  # noqa: PLR0913, PLR0917 - as above
+    rows: NDArray[np.int32],
+    step: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    factor: NDArray[np.float64],
+    centres: NDArray[np.float64],
+    hysteresis: float,
+    code: int,
+    labels: NDArray[np.int32],
+) -> int:
+    """Do what `assign_rows` does, under the distance with that code."""
     changed = 0
     z = np.empty(rows.shape[1])
     for i in range(rows.shape[0]):
@@ -236,7 +251,7 @@ def fill_midranges(
     labels: NDArray[np.int32],
     centres: NDArray[np.float64],
 ) -> None:
-    """Fill `centres` (float64[k, d]) with the middles of smallest and largest; a centre without weight stays."""
+    """Fill `centres` (float64[k, d]) with midranges; a centre without weight stays."""
     k, d = centres.shape
     low, high = np.full((k, d), math.inf), np.full((k, d), -math.inf)
     for i in range(points.shape[0]):
@@ -271,7 +286,7 @@ class Distance:
         order: NDArray[np.int64],
         centres: NDArray[np.float64],
     ) -> None:
-        """Fill `centres` (float64[k, d]) from the members: medians, or midranges; a cluster without stays.
+        """Fill `centres` (float64[k, d]) from the members; a cluster without any keeps its own.
 
         Means, the Euclidean centres, come from sums: see `lattice` and `lloyd`.
         """

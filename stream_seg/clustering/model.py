@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stream_seg.clustering.distance import EUCLIDEAN, Distance, assign_rows
+from stream_seg.clustering.distance import EUCLIDEAN, Distance, assign_rows_by
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ class Model:
     def assign(self, rows: NDArray[np.int32], labels: NDArray[np.int32]) -> None:
         """Fill `labels` (int32[n]: the current clusters, below 0 for none) with the rows' clusters."""
         scaling = self.scaling
-        assign_rows(
+        assign_rows_by(
             rows,
             self.step,
             scaling.offset,

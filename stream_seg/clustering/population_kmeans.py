@@ -86,7 +86,7 @@ class PopulationKMeans(base.Clusterer):
 
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a river estimator's parameters are its settings
         self,
         n_clusters: int = 5,
         *,

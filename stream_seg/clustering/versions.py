@@ -7,12 +7,13 @@ refit, taken if it lowers the cost by 1.5 %.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stream_seg.clustering.alternation import assign_by, fit_by, refit_by
-from stream_seg.clustering.distance import EUCLIDEAN, Distance
+from stream_seg.clustering.alternation import assign_by, cost_of, fit_by, refit_by
+from stream_seg.clustering.distance import EUCLIDEAN, Distance, apart
 from stream_seg.clustering.identity import carry_ids, first_ids
 from stream_seg.clustering.lattice import ClusterSums
 from stream_seg.clustering.mint import Proposal, Scaling, propose, scaling_of, should_mint
@@ -154,11 +155,9 @@ def _with_centres(proposal: Proposal, old: Model, population: Population) -> Pro
     moved = old.centres.copy()
     order = np.ascontiguousarray(np.argsort(points, axis=0, kind="stable").T)
     old.distance.fill_centres(points, weights, labels, order, moved)
-    shift, cost = 0.0, 0.0
-    for c in range(len(moved)):
-        members = labels == c
-        own = np.array([apart(point, old.centres[c], old.distance.code) for point in points[members]])
-        shift += float(weights[members].sum()) * apart(moved[c], old.centres[c], old.distance.code)
-        cost += float((weights[members] * own).sum())
+    mass = np.bincount(labels, weights=weights, minlength=len(moved))
+    shifts = [apart(new, former, old.distance.code) for new, former in zip(moved, old.centres, strict=True)]
+    shift = float((mass * np.array(shifts)).sum())
+    cost = cost_of(old.distance, points, weights, labels, old.centres)
     unscaled = moved / old.scaling.factor + old.scaling.offset
     return replace(proposal, centres=unscaled, movement=shift / cost if cost > 0.0 else 0.0)

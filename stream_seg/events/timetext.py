@@ -34,7 +34,7 @@ _CLOCK_DIGITS = (11, 12, 14, 15, 17, 18)
 
 
 class ParsedTexts(NamedTuple):
-    """Texts as times: int64 [n] ms since 1970; bool [n] whether no zone was given, and whether it is a time."""
+    """Texts as times: int64 [n] ms since 1970; bool [n] no zone given; bool [n] read at all."""
 
     ms: NDArray[np.int64]
     is_local: NDArray[np.bool_]

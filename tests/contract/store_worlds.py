@@ -1,4 +1,7 @@
-"""What the tests of a store work with: made-up populations and their checkpoints, and the stores under test."""
+"""What the tests of a store work with.
+
+Made-up populations and their checkpoints, and the stores under test.
+"""
 
 from __future__ import annotations
 
@@ -136,7 +139,9 @@ class RedisWorld(World):
             },
             "current": None if current is None else int(current),
             "versions": {
-                int(number): self.bytes.get(f"{public}model:{number}") for number in numbers if number.isdigit()
+                int(number): self.bytes.get(f"{public}model:{number}")
+                for number in numbers
+                if number.isdigit()
             },
             "quality": self.raw.hgetall(public + "quality"),
         }
@@ -144,7 +149,10 @@ class RedisWorld(World):
 
 @dataclass(frozen=True)
 class Population:
-    """A partition's customers with row and segment, as the engine would keep them; ``step`` gives the next."""
+    """A partition's customers with row and segment, as the engine would keep them.
+
+    ``step`` gives the next.
+    """
 
     partition: int
     position: Position = Position(100, 0)

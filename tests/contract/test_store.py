@@ -484,7 +484,9 @@ def test_an_active_segment_without_customers_is_listed(world: World) -> None:
 
 
 def test_versions_are_published_upwards_only(world: World) -> None:
-    world.store.put_version(2, b'{"version": 2}', {1: {"name": "new", "status": "active"}}, {"cost": "1", "age": "2"})
+    world.store.put_version(
+        2, b'{"version": 2}', {1: {"name": "new", "status": "active"}}, {"cost": "1", "age": "2"}
+    )
     before = world.contents()
     world.store.put_version(1, b'{"version": 1}', {1: {"name": "old", "status": "active"}}, {"cost": "9"})
     assert world.contents() == before

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from stream_seg.adapters.files import FileSource
-from stream_seg.adapters.files.table import ROWS_A_BATCH
+from stream_seg.adapters.files.rows import ROWS_A_BATCH
 from stream_seg.errors import UsageError
 from stream_seg.events.batch import EventBatch
 from stream_seg.events.decoder import JsonDecoder

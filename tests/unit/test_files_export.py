@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import resource
-import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -64,7 +62,12 @@ def labels(start: int, stop: int) -> dict[str, Any]:
     }
 
 
-CUSTOMERS = {"customer_id": ["b", "a"], "segment": [1, 0], "name": ["lapsed", "loyal"], "f.spend": [1.5, 2.0]}
+CUSTOMERS: dict[str, list[Any]] = {
+    "customer_id": ["b", "a"],
+    "segment": [1, 0],
+    "name": ["lapsed", "loyal"],
+    "f.spend": [1.5, 2.0],
+}
 
 
 def write(folder: Path, *, pieces: int = 1, n: int = 1000) -> None:
@@ -108,7 +111,7 @@ def test_the_bytes_depend_on_the_rows_only(tmp_path: Path) -> None:
 
 def test_an_export_without_events_has_the_columns(tmp_path: Path) -> None:
     with ExportWriter(tmp_path / "out") as export:
-        export.customers({"customer_id": [], "segment": [], "name": [], "f.spend": []})
+        export.customers({name: [] for name in CUSTOMERS})
         export.model("{}")
         export.complete()
     assert dict(pl.read_parquet(tmp_path / "out" / "labels.parquet").schema) == LABELS

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from stream_seg.adapters.files.tables import decode_table
 from stream_seg.errors import UsageError
 from stream_seg.events.mapping import EventMapping
 from stream_seg.events.records import Decoded
-from stream_seg.events.tables import decode_table
 from stream_seg.features.spec import Feature, FeatureSet
 
 NOON = 1_704_110_400_000
@@ -144,9 +144,8 @@ def test_times_as_text_and_numbers() -> None:
 
 
 def test_timestamps_outside_are_refused() -> None:
-    column = pl.Series(
-        [datetime(1, 1, 1), datetime(1969, 12, 31), datetime(2100, 1, 1), datetime(9999, 1, 1)]
-    )  # noqa: DTZ001
+    days = [date(1, 1, 1), date(1969, 12, 31), date(2100, 1, 1), date(9999, 1, 1)]
+    column = pl.Series(days).cast(pl.Datetime("us"))
     for zone in ("UTC", "Europe/Berlin"):
         mapping = EventMapping("customer", "time", time_zone=zone)
         found = reasons(decode(mapping=mapping, time=column[[0, 1, 3]]))
@@ -248,7 +247,7 @@ def test_cells_of_a_csv_file() -> None:
         )
     )
     mapping = EventMapping("customer", "time", id="id", type="kind", fields={"revenue": "r", "x": "x"})
-    cells = {
+    cells: dict[str, list[str | None]] = {
         "customer": ["007", "b", "c", "d", None, "f", "g"],
         "time": ["2024-01-01T12:00:00Z", " 2024-01-01 ", *["2024-01-01"] * 5],
         "id": ["1", None, None, None, None, None, None],

@@ -15,7 +15,8 @@ from stream_seg.settings.servers import KafkaSettings
 __all__ = ["ConfluentModels"]
 
 ASK_SECONDS: Final = 5.0
-FETCH_WAIT_MS: Final = 100
+# The end is reached once a fetch has come back empty; how long that waits is how long a read takes.
+FETCH_WAIT_MS: Final = 20
 MAX_RECORDS: Final = 5_000
 # Nothing further read for so long means that nobody answers.
 STALLED_SECONDS: Final = 15.0

@@ -7,11 +7,11 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from stream_seg.adapters.files.table import ROWS_A_BATCH, RowBatch
+from stream_seg.adapters.files.rows import ROWS_A_BATCH, RowBatch
+from stream_seg.adapters.files.tables import decode_table, find_columns
 from stream_seg.adapters.files.values import RowJson, cell_readers
 from stream_seg.errors import DecodeError, UsageError
 from stream_seg.events.findings import Findings
-from stream_seg.events.tables import decode_table, find_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

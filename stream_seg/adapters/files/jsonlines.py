@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stream_seg.adapters.files.table import ROWS_A_BATCH, RowBatch
+from stream_seg.adapters.files.rows import ROWS_A_BATCH, RowBatch
 from stream_seg.events.decoder import JsonDecoder
 from stream_seg.events.jsontext import RECORD_LIMIT_BYTES
 from stream_seg.events.records import RawRecords

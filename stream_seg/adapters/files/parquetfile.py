@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stream_seg.adapters.files.extra import polars
-from stream_seg.adapters.files.table import ROWS_A_BATCH, RowBatch
+from stream_seg.adapters.files.rows import ROWS_A_BATCH, RowBatch
+from stream_seg.adapters.files.tables import decode_table, find_columns
 from stream_seg.adapters.files.values import RowJson
 from stream_seg.errors import UsageError
-from stream_seg.events.tables import decode_table, find_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

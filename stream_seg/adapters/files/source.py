@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from stream_seg.adapters.files.table import RowBatch, RowFile
+    from stream_seg.adapters.files.rows import RowBatch, RowFile
     from stream_seg.events.mapping import EventMapping
     from stream_seg.events.records import Decoded
     from stream_seg.features.spec import FeatureSet

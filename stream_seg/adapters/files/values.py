@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from stream_seg.adapters.files.cells import cell_as
+from stream_seg.adapters.files.rowjson import row_as_json
 from stream_seg.events.assembly import field_paths
-from stream_seg.events.cells import cell_as
-from stream_seg.events.rowjson import row_as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

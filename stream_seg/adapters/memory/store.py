@@ -136,32 +136,37 @@ class MemoryStore:
         Raises ``OwnershipLost`` also where a batch is neither staged nor the last one applied.
         """
         for partition, batch_id, token in batches:
-            ours = self._owned(partition, token)
-            if ours.pending is None or ours.pending.batch_id != batch_id:
-                if ours.batch_id == batch_id:
-                    continue
-                raise OwnershipLost(
-                    f"the batch that partition {partition} should apply is not stored any more: "
-                    "take it over again"
-                )
-            self._apply(ours, ours.pending)
-
-    def _apply(self, ours: _Partition, staged: _Staged) -> None:
-        checkpoint = staged.checkpoint
-        holder = str(checkpoint.partition)
-        while staged.done < staged.pieces:
-            if staged.done:
+            while not self._apply_piece(partition, batch_id, token):
                 self._between("apply")
-            first = staged.done * PIECE_CUSTOMERS
-            for row in checkpoint.rows[first : first + PIECE_CUSTOMERS]:
-                ours.rows[row.row] = row.blob
-                self._write_customer(ours, row, holder)
-            staged.done += 1
+
+    def _apply_piece(self, partition: int, batch_id: str, token: str) -> bool:
+        """Apply the next piece, and with the last of them the position; returns whether all is done."""
+        ours = self._owned(partition, token)
+        staged = ours.pending
+        if staged is None or staged.batch_id != batch_id:
+            if ours.batch_id == batch_id:
+                return True
+            raise OwnershipLost(
+                f"the batch that partition {partition} should apply is not stored any more: take it over again"
+            )
+        first = staged.done * PIECE_CUSTOMERS
+        for row in staged.checkpoint.rows[first : first + PIECE_CUSTOMERS]:
+            ours.rows[row.row] = row.blob
+            self._write_customer(ours, row, str(partition))
+        staged.done += 1
+        if staged.done < staged.pieces:
+            return False
+        self._finish(ours, staged)
+        return True
+
+    def _finish(self, ours: _Partition, staged: _Staged) -> None:
+        """Free rows, delete customers, count sizes, and move the position."""
+        checkpoint = staged.checkpoint
         for number in checkpoint.freed:
             ours.rows.pop(number, None)
             ours.split.discard(number)
         for customer in checkpoint.gone:
-            if self.public.customers.get(customer, {}).get("partition") == holder:
+            if self.public.customers.get(customer, {}).get("partition") == str(checkpoint.partition):
                 del self.public.customers[customer]
         ours.numbers, ours.batch_id, ours.pending = checkpoint.numbers, staged.batch_id, None
         self.public.add_sizes(checkpoint.sizes, 1)

@@ -2,10 +2,10 @@
 
 River's clusterers learn events, not a population: each event's customer vector (transformed, times the
 feature's weight, otherwise unscaled) is learned, then predicted, and the prediction is the label. Segments
-are the labels seen, numbered as they first appear; a segment's centroid is the mean of its members' last vectors.
-There is no warm-up, hysteresis, pass or forgetting. A version is made for every new segment and whenever a
-sixteenth as many events as there are customers have come, so that labels are described under an immutable one
-here too.
+are the labels seen, numbered as they first appear; a segment's centroid is the mean of its members' last
+vectors. There is no warm-up, hysteresis, pass or forgetting. A version is made for every new segment and
+whenever a sixteenth as many events as there are customers have come, so that labels are described under an
+immutable one here too.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def scaled_move(
 
 
 def pushes(moved: NDArray[np.float64], centres: NDArray[np.float64], old: int, new: int) -> list[int]:
-    """Name the features whose move brought centre ``new`` nearer than ``old``: at most three, strongest first.
+    """Name the features whose move brought centre ``new`` nearer than ``old``: at most three, in order.
 
     ``moved`` is float64 [d] in scaled space; the measure is that of our own transitions.
     """

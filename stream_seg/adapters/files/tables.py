@@ -8,14 +8,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from stream_seg.adapters.files.cells import CellColumns
+from stream_seg.adapters.files.rowjson import row_as_json
 from stream_seg.errors import UsageError
 from stream_seg.events.assembly import ColumnReader, accepted, draft, field_paths
 from stream_seg.events.batch import Rejected
-from stream_seg.events.cells import CellColumns
 from stream_seg.events.findings import Findings
 from stream_seg.events.records import Decoded
-from stream_seg.events.rowjson import row_as_json
-from stream_seg.events.series import SeriesColumns
 from stream_seg.events.times import TimeReader
 
 if TYPE_CHECKING:
@@ -55,6 +54,8 @@ def decode_table(
     if any(isinstance(column, list) for column in found.values()):
         reader = CellColumns(found, times)
     else:
+        from stream_seg.adapters.files.series import SeriesColumns  # noqa: PLC0415 - needs polars, an extra
+
         reader = SeriesColumns(found, times)
     rows = len(found[mapping.customer])
     findings = findings or Findings(rows)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
+from stream_seg.adapters.files.rowjson import json_values
 from stream_seg.errors import DecodeError
 from stream_seg.events.columns import NOT_A_NUMBER, NOT_FINITE, matching, token_column, type_column
 from stream_seg.events.ids import customer_column, id_column
-from stream_seg.events.rowjson import json_values
 from stream_seg.events.times import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
 
-    import polars as pl
     from numpy.typing import NDArray
 
     from stream_seg.events.findings import Findings
@@ -94,21 +94,15 @@ class SeriesColumns:
 
 
 def _whole(series: pl.Series) -> NDArray[np.int64]:
-    import polars as pl  # noqa: PLC0415 - an extra
-
     return series.cast(pl.Int64).fill_null(0).to_numpy()
 
 
 def _doubles(series: pl.Series) -> NDArray[np.float64]:
-    import polars as pl  # noqa: PLC0415 - an extra
-
     return series.cast(pl.Float64).to_numpy()
 
 
 def _plain(series: pl.Series) -> list[Any]:
     """Python values; decimals as int or float, categories as their text."""
-    import polars as pl  # noqa: PLC0415 - an extra
-
     if series.dtype.is_decimal():
         return [value if value is None else _number(value) for value in series.to_list()]
     if series.dtype in (pl.Categorical, pl.Enum):
@@ -123,8 +117,6 @@ def _number(value: Decimal) -> float:
 
 def _id_values(series: pl.Series) -> list[Any]:
     """Values that ``ids`` understands; integers straight as their digits."""
-    import polars as pl  # noqa: PLC0415 - an extra
-
     return series.cast(pl.String).to_list() if series.dtype.is_integer() else _plain(series)
 
 
