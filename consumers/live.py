@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from consumers.health import health_server
@@ -28,9 +28,12 @@ from stream_seg.engine.worker import Observer, Options, Ports, Worker, no_hook
 from stream_seg.errors import ServerUnavailable, StateError
 from stream_seg.events.decoder import JsonDecoder
 from stream_seg.settings import Settings
+from stream_seg.settings.servers import KafkaSettings
 
 T = TypeVar("T")
 CONTRACT = "1"
+MODELS_PATIENCE_S = 15.0
+"""Beyond the transaction time-out: how long committed versions may stay out of sight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,24 +107,30 @@ def live_worker(
     until_end: bool = False,
     wait_s: float = 30.0,
     hook: Callable[[str], None] = no_hook,
+    connecting: Callable[[KafkaSettings], KafkaClient] = connect,
 ) -> Iterator[Worker]:
     """A worker connected to the settings' servers, checked and ready to run.
 
-    Waits ``wait_s`` for servers that do not answer. Raises ``ServerError`` and ``StateError`` as the
-    contract's exit statuses.
+    Waits ``wait_s`` for servers that do not answer. ``hook`` is called at each named step of the protocol;
+    ``connecting`` gives the Kafka client. Raises ``ServerError`` and ``StateError`` as the contract's exit
+    statuses.
     """
     model, topic = settings.model.name, settings.topic
+
+    def between(what: str) -> None:
+        hook(f"within_{what}")
+
     with ExitStack() as stack:
-        client = stack.enter_context(closing(connect(settings.kafka)))
+        client = stack.enter_context(closing(connecting(settings.kafka)))
         wait = _Waiting(observer, wait_s)
         prepared = wait.until(lambda: client.topics.prepare(model, topic))
         for warning in prepared.warnings:
             observer.notice(warning)
         store = stack.enter_context(
-            closing(wait.until(lambda: RedisStore.connect(settings.redis.url, model)))
+            closing(wait.until(lambda: RedisStore.connect(settings.redis.url, model, between=between)))
         )
         models = stack.enter_context(closing(client.models(f"{model}.{MODELS}")))
-        instance = _identify(settings, prepared, models, store)
+        identity = _identify(settings, prepared, models, store)
         worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         log = client.log(f"{model}-{worker_id}", settings.delivery.mode, topic=topic, hooks=hook)
         source = client.source(topic, settings.group)
@@ -145,13 +154,15 @@ def live_worker(
             patience=Patience(clustering.warm_up_idle_s, clustering.silent_report_s),
             horizon_days=clustering.horizon_days,
             horizon_patience_s=clustering.horizon_patience_s,
+            models_patience_s=settings.kafka.transaction_timeout_ms / 1000 + MODELS_PATIENCE_S,
+            meta=identity.meta(dt.datetime.now(dt.UTC)),
         )
         topics = OutputTopics(topic, f"{model}.{LABELS}", f"{model}.{TRANSITIONS}", f"{model}.{MODELS}")
-        yield Worker(plan_of(settings), instance, topics, ports, options, observer, hook)
+        yield Worker(plan_of(settings), identity.instance, topics, ports, options, observer, hook)
 
 
-def _identify(settings: Settings, prepared: Prepared, models: Models, store: RedisStore) -> str:
-    """The model's instance, after checking that what is stored is this model's."""
+def _identify(settings: Settings, prepared: Prepared, models: Models, store: RedisStore) -> Identity:
+    """The model's identity, after checking that what is stored is this model's."""
     registry = Registry()
     registry.take(models.read())
     stored = store.meta()
@@ -167,9 +178,10 @@ def _identify(settings: Settings, prepared: Prepared, models: Models, store: Red
     )
     stored = store.put_meta(identity.meta(dt.datetime.now(dt.UTC)))
     if registry.instance is None:
-        return stored["instance"]
-    identity.check(stored)
-    return instance
+        identity = replace(identity, instance=stored["instance"])
+    else:
+        identity.check(stored)
+    return identity
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from stream_seg.engine.minter import Minted
 from stream_seg.engine.partition import Work
-from stream_seg.engine.records import rfc3339
+from stream_seg.engine.moments import moment
 from stream_seg.engine.worker import Progress
 
 PLAIN_EVERY_S = 10.0
@@ -76,11 +76,6 @@ class LiveProgress:
         if progress.version:
             parts.append(f"version {progress.version}")
         if progress.clock_ms >= 0:
-            parts.append(f"event time {_time(progress.clock_ms)}")
+            parts.append(f"event time {moment(progress.clock_ms)}")
         return ", ".join(parts)
 
-
-def _time(time_ms: int) -> str:
-    import numpy as np  # noqa: PLC0415 - numpy is there already when this runs
-
-    return rfc3339(np.array([time_ms]))[0]

@@ -30,7 +30,7 @@ def standing(status: Record, version: Record | None, now: dt.datetime) -> Record
         "topic": meta.get("topics"),
         "created": meta.get("created"),
         "version": status["version"],
-        "version_age_days": (max(clocks) - version["as_of_ms"]) / _DAY_MS if version and clocks else None,
+        "version_age_days": (max(clocks) - _milliseconds(version["as_of"])) / _DAY_MS if version and clocks else None,
         "customers": _sum(partitions, "customers"),
         "events": _sum(partitions, "events"),
         "lag": None if not lags or None in lags else sum(lags),
@@ -88,3 +88,7 @@ def _rfc3339(time_ms: int) -> str | None:
         return None
     moment = dt.datetime.fromtimestamp(time_ms / 1000, dt.UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _milliseconds(text: str) -> int:
+    return (dt.datetime.fromisoformat(text) - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)

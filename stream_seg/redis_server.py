@@ -84,7 +84,7 @@ def opened(kind: type[Pool], url: str, **keywords: Any) -> Pool:  # noqa: ANN401
     """
     address = address_of(url)
     try:
-        pool: Any = kind.from_url(url, **keywords)  # type: ignore[attr-defined]
+        pool: Any = kind.from_url(url, **{**keywords, **_FIXED})  # type: ignore[attr-defined]
         pool.connection_kwargs.update(_FIXED)
         pool.connection_class(**pool.connection_kwargs)  # finds options that redis-py does not know
     except (TypeError, ValueError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
+from stream_seg.engine.moments import moment
 from stream_seg.engine.outcome import Adoption
 from stream_seg.engine.records import Origin, encode_labels, encode_transitions
 from stream_seg.engine.state import DAY_MS, State
@@ -60,7 +61,7 @@ class History:
         return ModelVersion(
             version=number,
             instance="test",
-            as_of_ms=START_MS,
+            as_of=moment(START_MS),
             reason="mint",
             seed=self.seed,
             segments_wanted=k,

@@ -5,19 +5,12 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 from stream_seg.adapters.kafka_topics import Topics
-from stream_seg.engine.ports import Log, Membership, Models, Source
+from stream_seg.engine.ports import Log, Models, Source
 from stream_seg.settings.servers import KafkaSettings
 
-__all__ = ["GroupSource", "KafkaClient", "Mode", "connect"]
+__all__ = ["KafkaClient", "Mode", "connect"]
 
 Mode = Literal["exactly_once", "at_least_once"]
-
-
-class GroupSource(Source, Protocol):
-    """A ``Source`` that gives its membership inside ``on_lost``, where the last poll's may be out of date."""
-
-    def membership(self) -> Membership | None:
-        """The membership as it is now; ``None`` while the group is not stable."""
 
 
 class Hooks(Protocol):
@@ -37,7 +30,7 @@ class KafkaClient(Protocol):
 
     topics: Topics
 
-    def source(self, topic: str, group: str) -> GroupSource:
+    def source(self, topic: str, group: str) -> Source:
         """Read a topic as a member of a group; ``TopicMissing`` where it does not exist."""
 
     def log(self, transactional_id: str, mode: Mode, *, topic: str, hooks: Hooks | None = None) -> Log:

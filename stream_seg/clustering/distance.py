@@ -219,8 +219,8 @@ def fill_medians(
 ) -> None:
     """Fill `centres` (float64[k, d]) with weighted medians; a centre without weight stays.
 
-    `order` (int64[d, n]) sorts the points by each feature. Where a whole interval minimises the sum of absolute
-    differences, its middle is taken.
+    `order` (int64[d, n]) sorts the points by each feature. Where a whole interval minimises the sum of
+    absolute differences, its middle is taken.
     """
     k, d = centres.shape
     half = np.zeros(k)

@@ -7,6 +7,7 @@ tolerance, so that names keep still while centroids move a little.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from stream_seg.clustering.vocabulary import FeatureMeaning, Term, feature_terms, reading_terms
@@ -73,8 +74,10 @@ class _Namer:
 
     def is_apt(self, name: str, i: int) -> bool:
         """Tell whether every word of `name` still holds for segment `i`, with tolerance."""
-        words = name.rstrip("0123456789").rstrip().split(", ")
-        terms = [self._terms.get(word) for word in words]
+        return self._holds(name, i) or self._holds(re.sub(r" \d+$", "", name), i)
+
+    def _holds(self, words: str, i: int) -> bool:
+        terms = [self._terms.get(word) for word in words.split(", ")]
         return all(t is not None and t.margin(self._centres[i]) >= -TOLERANCE for t in terms)
 
     def base(self, i: int) -> str:

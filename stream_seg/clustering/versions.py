@@ -105,7 +105,7 @@ class Versions:
         self._checks += 1
         sums = population.sums(len(old.ids))
         proposal = propose(sums, old.step, old.scaling, old.centres_unscaled)
-        if old.distance is not EUCLIDEAN and proposal.residents:
+        if old.distance != EUCLIDEAN and proposal.residents:
             proposal = _with_centres(proposal, old, population)
         new = self._restructured(population, proposal) if self._structure_due(population) else None
         if new is None and should_mint(proposal):

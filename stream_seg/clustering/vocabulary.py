@@ -8,6 +8,7 @@ Database Marketing", 1994; the bounds are our own.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,17 +28,14 @@ _EXTREME = 1.5  # from here on it is "very" so
 
 _ALONE = {  # for the only feature with this aggregate
     "days_since": ("long inactive", "inactive", "recent", "very recent"),
+    "days_since_first": ("very long-standing", "long-standing", "new", "very new"),
+    "gap_days": ("very long gaps", "long gaps", "short gaps", "very short gaps"),
     "count": ("very frequent", "frequent", "infrequent", "very infrequent"),
 }
 _NUMBER = ("very many {thing}", "many {thing}", "few {thing}", "very few {thing}")
 _MEASURE = ("very high {thing}", "high {thing}", "low {thing}", "very low {thing}")
-_PATTERNS = {
-    "days_since": ("very long since {what}", "long since {what}", "recent {what}", "very recent {what}"),
-    "days_since_first": ("very long-standing", "long-standing", "new", "very new"),
-    "gap_days": ("very long gaps", "long gaps", "short gaps", "very short gaps"),
-    "count": _NUMBER,
-    "distinct": _NUMBER,
-}
+_SINCE = ("very long since {what}", "long since {what}", "recent {what}", "very recent {what}")
+_PATTERNS = {"days_since": _SINCE, "days_since_first": _SINCE, "count": _NUMBER, "distinct": _NUMBER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +77,15 @@ class Term:
 
 def feature_terms(features: Sequence[FeatureMeaning]) -> list[Term]:
     """Return the terms that speak of one feature each, of every feature the stronger ones first."""
-    alone = {a for a in ("days_since", "count") if sum(f.aggregate == a for f in features) == 1}
+    aggregates = Counter(feature.aggregate for feature in features)
+    spoken = Counter(_spoken(feature.name) for feature in features)
     terms = []
     for j, feature in enumerate(features):
         if feature.weight > 0.0:
-            very_high, high, low, very_low = _phrases(feature, alone=feature.aggregate in alone)
+            name = _spoken(feature.name)
+            thing = name if spoken[name] == 1 else feature.name
+            alone = aggregates[feature.aggregate] == 1
+            very_high, high, low, very_low = _phrases(feature.aggregate, thing, alone=alone)
             terms += [
                 Term(very_high, _above((j,), _EXTREME), (j,), strong=True),
                 Term(very_low, _below((j,), -_EXTREME), (j,), strong=True),
@@ -129,14 +131,16 @@ def reading_terms(features: Sequence[FeatureMeaning]) -> list[Term]:
     return terms
 
 
-def _phrases(feature: FeatureMeaning, *, alone: bool) -> tuple[str, ...]:
+def _spoken(name: str) -> str:
+    return name.replace("_", " ").strip() or "value"
+
+
+def _phrases(aggregate: str, thing: str, *, alone: bool) -> tuple[str, ...]:
     """Return the words for very high, high, low and very low."""
-    thing = feature.name.replace("_", " ").strip() or "value"
-    if alone and feature.aggregate in _ALONE:
-        return _ALONE[feature.aggregate]
+    if alone and aggregate in _ALONE:
+        return _ALONE[aggregate]
     what = thing.removeprefix("days since ")
-    patterns = _PATTERNS.get(feature.aggregate, _MEASURE)
-    return tuple(pattern.format(thing=thing, what=what) for pattern in patterns)
+    return tuple(p.format(thing=thing, what=what) for p in _PATTERNS.get(aggregate, _MEASURE))
 
 
 def _above(features: tuple[int, ...], bound: float) -> Margin:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from stream_seg.engine.mark import Mark
 from stream_seg.engine.minter import Minted
 from stream_seg.engine.partition import Work
 from stream_seg.engine.ports import (
@@ -20,7 +21,6 @@ from stream_seg.engine.ports import (
 )
 from stream_seg.engine.records import Encoded, Origin, encode_labels, encode_transitions
 from stream_seg.engine.registry import adoption_record, version_records
-from stream_seg.engine.takeover import metadata
 from stream_seg.features.spec import FeatureSet
 
 
@@ -49,18 +49,20 @@ class Committer:
     dead_letters: DeadLetters
     hook: Callable[[str], None]
 
-    def commit(self, work: Sequence[Work], tokens: Mapping[int, str], membership: Membership | None) -> None:
-        """All of ``work`` or nothing. After any exception only a take-over can tell which."""
+    def commit(
+        self, work: Sequence[Work], tokens: Mapping[int, str], membership: Membership | None, known: int
+    ) -> None:
+        """All of ``work`` or nothing. After any exception only a take-over can tell which.
+
+        ``known`` is the newest version that the caller knows of, 0 for none.
+        """
         if not work:
             return
         ids = {w.partition: secrets.token_hex(8) for w in work}
         self.hook("before_stage")
         self.store.stage([(w.checkpoint, ids[w.partition], tokens[w.partition]) for w in work])
         self.hook("after_stage")
-        offsets = {
-            w.partition: Committed(w.outcome.end.next_offset, metadata(w.outcome.end.batch, ids[w.partition]))
-            for w in work
-        }
+        offsets = {w.partition: _committed(w, ids[w.partition], known) for w in work}
         columns = [c for w in work for c in self._columns(w)]
         records = [r for w in work for r in self._records(w)]
         self.log.commit(Transaction(columns, records, offsets, membership))
@@ -69,15 +71,16 @@ class Committer:
         self.hook("after_apply")
 
     def commit_version(self, minted: Minted, first: Committed, membership: Membership | None) -> None:
-        """A new version together with partition 0's committed offset ``first``.
+        """A new version together with partition 0's committed offset ``first``, which is marked with it.
 
-        An old owner of it cannot mint.
+        So an old owner of partition 0 cannot mint, and a new one knows what it must have read.
         """
         records = [
             self._model_record(key, value, minted.version.as_of_ms) for key, value in version_records(minted)
         ]
+        mark = Mark.read(first.metadata)._replace(known=minted.version.version)
         self.hook("before_mint")
-        self.log.commit(Transaction((), records, {0: first}, membership))
+        self.log.commit(Transaction((), records, {0: first._replace(metadata=mark.text)}, membership))
         self.hook("after_mint")
 
     def _columns(self, work: Work) -> list[Records]:
@@ -99,6 +102,12 @@ class Committer:
 
     def _model_record(self, key: str, value: bytes, timestamp_ms: int) -> Record:
         return Record(self.topics.models, 0, key.encode(), value, max(timestamp_ms, 0))
+
+
+def _committed(work: Work, batch_id: str, known: int) -> Committed:
+    end = work.outcome.end
+    mark = Mark(end.batch, batch_id, work.checkpoint.numbers.version, known)
+    return Committed(end.next_offset, mark.text)
 
 
 def _columns(topic: str, partition: int, encoded: Encoded) -> Records:

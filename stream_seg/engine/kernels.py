@@ -22,7 +22,6 @@ from stream_seg.clustering.lattice import add_point, remove_point
 from stream_seg.compiled import kernel
 from stream_seg.engine.version import VersionArrays
 from stream_seg.features.kernels import (
-    MS_PER_DAY,
     Aggregates,
     add_event,
     clear_row,
@@ -427,6 +426,15 @@ def rows_values(
             )
 
 
-def days(span_ms: float) -> float:
-    """Milliseconds of event time in days."""
-    return span_ms / MS_PER_DAY
+@kernel
+def rows_points(
+    which: NDArray[np.int64],
+    now: int,
+    aggregates: Aggregates,
+    layout: Layout,
+    points: NDArray[np.int32],
+) -> None:
+    """Lattice points int32 [m, d] of rows as of ``now``. Writes ``points``."""
+    for m in range(which.shape[0]):
+        row = which[m]
+        vector(aggregates.slots[row], aggregates.first_ms[row], aggregates.last_ms[row], now, layout, points[m])

@@ -19,6 +19,7 @@ from stream_seg.clustering.lattice import ClusterSums
 from stream_seg.clustering.lloyd import assign, batch_kmeans
 from stream_seg.clustering.mint import Proposal, Scaling, propose, scaling_of, should_mint
 from stream_seg.clustering.structure import SMALL_SAMPLE, refit
+from stream_seg.engine.moments import moment
 from stream_seg.engine.naming import name_all
 from stream_seg.engine.plan import ModelPlan
 from stream_seg.engine.state import DAY_MS
@@ -66,7 +67,7 @@ class LineageRecord(msgspec.Struct, frozen=True):
 
     version: int
     instance: str
-    as_of_ms: int
+    as_of: str
     changes: tuple[Change, ...]
 
 
@@ -243,7 +244,7 @@ class Minter:
         version = ModelVersion(
             version=number,
             instance=self.instance,
-            as_of_ms=as_of_ms,
+            as_of=moment(as_of_ms),
             reason=reason,
             seed=plan.seed,
             segments_wanted=plan.segments,
@@ -284,4 +285,4 @@ def _lineage(
         if s.id in before and before[s.id].name != s.name
     ]
     changes += [Change("retired" if r.into is None else "merged", r.id, r.name, into=r.into) for r in gone]
-    return LineageRecord(version.version, version.instance, version.as_of_ms, tuple(changes))
+    return LineageRecord(version.version, version.instance, version.as_of, tuple(changes))

@@ -175,11 +175,12 @@ class Stored:
 
 
 class Pending(NamedTuple):
-    """A staged batch that is not applied yet, or not wholly."""
+    """A staged batch that is not applied yet, or not wholly: ``begun`` where some of it is."""
 
     batch_id: str
     start: Position
     end: Position
+    begun: bool = False
 
 
 class Claim(NamedTuple):

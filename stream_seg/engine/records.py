@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_seg.engine.kernels import describe_rows
+from stream_seg.engine.moments import rfc3339
 from stream_seg.engine.outcome import CAUSES, NOWHERE, Outcome
 from stream_seg.engine.state import State
 from stream_seg.engine.version import ModelVersion
 from stream_seg.features.spec import FeatureSet
 
 _json = msgspec.json.Encoder().encode
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +41,6 @@ class Encoded:
     keys: list[bytes]
     values: list[bytes]
     timestamp_ms: NDArray[np.int64]
-
-
-def rfc3339(time_ms: NDArray[np.int64]) -> list[str]:
-    """Times int64 [n], ms since 1970, as RFC 3339 in UTC with milliseconds and ``Z``."""
-    days, rest = np.divmod(time_ms, _DAY_MS)
-    return [f"{_date(day)}T{_clock(ms)}" for day, ms in zip(days.tolist(), rest.tolist(), strict=True)]
-
-
-@lru_cache(maxsize=4096)
-def _date(day: int) -> str:
-    return str(np.datetime64(day, "D"))
-
-
-@lru_cache(maxsize=65536)
-def _clock(ms: int) -> str:
-    seconds, ms = divmod(ms, 1000)
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
-    return f"{hour:02}:{minute:02}:{second:02}.{ms:03}Z"
 
 
 @lru_cache(maxsize=65536)

@@ -11,21 +11,23 @@ from dataclasses import dataclass, field
 import msgspec
 
 from stream_seg.engine.minter import LineageRecord, Minted
+from stream_seg.engine.moments import milliseconds, moment
 from stream_seg.engine.outcome import Adoption
+from stream_seg.engine.state import UNKNOWN
 from stream_seg.engine.version import ModelVersion
 from stream_seg.errors import StateError
 
 
 class AdoptionRecord(msgspec.Struct, frozen=True):
-    """``adoption/<partition>/<v>``.
+    """``adoption/<partition>/<v>``: a partition labels under a version from ``first_offset`` on.
 
-    The first offset that a partition labelled under a version, and its clock then (ms, −1: unknown).
+    ``clock`` is its event time then, RFC 3339, or ``None`` before its first event.
     """
 
     partition: int
     version: int
-    next_offset: int
-    clock_ms: int
+    first_offset: int
+    clock: str | None
     instance: str
 
 
@@ -79,7 +81,8 @@ class Registry:
                 f"partition {record.partition} adopted version {record.version}, which the models topic does not hold: "
                 "restore the topic, or reset the model and replay"
             )
-        return Adoption(version, record.next_offset, record.clock_ms)
+        clock_ms = UNKNOWN if record.clock is None else milliseconds(record.clock)
+        return Adoption(version, record.first_offset, clock_ms)
 
 
 def _adoption(key: str, value: bytes) -> AdoptionRecord:
@@ -101,9 +104,8 @@ def version_records(minted: Minted) -> list[tuple[str, bytes]]:
 def adoption_record(partition: int, adopted: Adoption) -> tuple[str, bytes]:
     """The record of an adoption."""
     number = adopted.version.version
-    record = AdoptionRecord(
-        partition, number, adopted.next_offset, adopted.clock_ms, adopted.version.instance
-    )
+    clock = None if adopted.clock_ms == UNKNOWN else moment(adopted.clock_ms)
+    record = AdoptionRecord(partition, number, adopted.next_offset, clock, adopted.version.instance)
     return f"adoption/{partition}/{number}", msgspec.json.encode(record)
 
 

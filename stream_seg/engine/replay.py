@@ -183,7 +183,7 @@ class Replay:
 
         ``next_event`` follows it in the last one's partition.
         """
-        points = np.concatenate([s.points()[0] for s in self._scratch.values()])
+        points = np.concatenate([s.evaluated()[0] for s in self._scratch.values()])
         minted = self.minter.first(points, self.as_of_ms)
         self._on_version(minted)
         for state in self.states.values():

@@ -10,6 +10,9 @@ from stream_seg.clustering.lattice import ClusterSums
 from stream_seg.engine.state import UNKNOWN, Position, State
 
 
+_GOLDEN = 0x9E3779B97F4A7C15
+
+
 class Report(msgspec.Struct, frozen=True):
     """How a partition stands (design §4).
 
@@ -118,6 +121,8 @@ def draw_sample(state: State, wanted: int, seed: int) -> Sample:
     ``seed``, partition, number of passes and row alone: the same history gives the same sample.
     """
     points, clusters, which = state.points()
+    if state.version is None:  # warming up: no pass has brought the points up to the clock
+        points, which = state.evaluated()
     n = len(which)
     if n <= wanted:
         chosen, weights = np.arange(n), np.ones(n)
@@ -153,7 +158,7 @@ def _hash(rows: NDArray[np.int64], *salts: int) -> NDArray[np.uint64]:
     """SplitMix64's finaliser (Steele, Lea & Flood 2014, §4) over rows and salts."""
     z = rows.astype(np.uint64)
     for salt in salts:
-        z = z + np.uint64((salt * 2 + 1) % 2**64) * np.uint64(0x9E3779B97F4A7C15)
+        z = z + np.uint64((salt * 2 + 1) * _GOLDEN % 2**64)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z = z ^ (z >> np.uint64(31))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_seg.clustering.lattice import ClusterSums
-from stream_seg.engine.kernels import Sums, place_rows
+from stream_seg.engine.kernels import Sums, place_rows, rows_points
 from stream_seg.engine.rows import Rows
 from stream_seg.engine.version import ModelVersion, VersionArrays
 from stream_seg.features.spec import FeatureSet
@@ -119,6 +119,13 @@ class State:
         which = np.flatnonzero(self.rows.aggregates.events[:used] > 0)
         placement = self.rows.placement
         return placement.point[which], placement.cluster[which], which
+
+    def evaluated(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """All residents' points int32 [n, d] as of the partition's clock, and their row numbers int64 [n]."""
+        which = np.flatnonzero(self.rows.aggregates.events[: self.rows.used] > 0)
+        points = np.empty((len(which), len(self.features)), dtype=np.int32)
+        rows_points(which, self.numbers.clock_ms, self.rows.aggregates, self.features.layout, points)
+        return points, which
 
     def settle(self, numbers: Numbers, version: ModelVersion | None) -> None:
         """After its rows have been put back: take the stored numbers and rebuild places, points and sums."""

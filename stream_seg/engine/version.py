@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_seg.engine.moments import milliseconds
 from stream_seg.errors import StateError
 
 CONTRACT_VERSION = 1
@@ -113,7 +114,7 @@ class ModelVersion(msgspec.Struct, frozen=True, dict=True):
 
     version: int
     instance: str
-    as_of_ms: int
+    as_of: str
     reason: Reason
     seed: int
     segments_wanted: int
@@ -127,6 +128,11 @@ class ModelVersion(msgspec.Struct, frozen=True, dict=True):
     movement: Movement = Movement()
     quality: dict[str, float | None] = {}
     contract: int = CONTRACT_VERSION
+
+    @cached_property
+    def as_of_ms(self) -> int:
+        """``as_of`` in ms since 1970."""
+        return milliseconds(self.as_of)
 
     @cached_property
     def arrays(self) -> VersionArrays:

@@ -7,7 +7,8 @@ taken over again, by looking at what is committed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,7 +19,6 @@ from stream_seg.engine.minter import Minted
 from stream_seg.engine.partition import LivePartition, Work
 from stream_seg.engine.plan import ModelPlan
 from stream_seg.engine.ports import (
-    Committed,
     DeadLetters,
     Log,
     Membership,
@@ -30,8 +30,8 @@ from stream_seg.engine.ports import (
 from stream_seg.engine.publish import quality_fields, segment_fields
 from stream_seg.engine.registry import Registry, version_records
 from stream_seg.engine.reporting import Reporter
-from stream_seg.engine.takeover import TakeOver, metadata
-from stream_seg.errors import OwnershipLost, ServerUnavailable
+from stream_seg.engine.takeover import ModelsBehind, TakeOver
+from stream_seg.errors import OwnershipLost, ServerUnavailable, StateError
 from stream_seg.events.records import Decoded, RawRecords
 
 IDLE_POLL_S = 0.05
@@ -63,7 +63,11 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a worker runs: ``until_end`` stops when the group has committed what the topic held at start."""
+    """How a worker runs.
+
+    ``until_end`` stops when the group has committed what the topic held at start; ``meta`` is the model's
+    meta hash; ``models_patience_s`` is how long versions that were committed may stay out of sight.
+    """
 
     worker: str
     partitions: int
@@ -72,6 +76,8 @@ class Options:
     patience: Patience = field(default_factory=Patience)
     horizon_days: float = 1.0
     horizon_patience_s: float = 30.0
+    models_patience_s: float = 75.0
+    meta: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -137,6 +143,7 @@ class Worker:
         self._retry_s, self._retry_at = RETRY_FIRST_S, 0.0
         self._stopping = False
         self._down = ""
+        self._behind_since: float | None = None
         self._ends: dict[int, int] = {}
 
     def stop(self) -> None:
@@ -157,6 +164,9 @@ class Worker:
                 self._round()
                 if self._ends and self._everything_committed():
                     break
+        except BaseException:
+            self.owned.clear()  # what was committed last is not known: the next owner is to fence us and look
+            raise
         finally:
             self._leave()
 
@@ -230,7 +240,9 @@ class Worker:
         if not work:
             return
         tokens = {w.partition: self.owned[w.partition].token for w in work}
-        self._committer.commit(work, tokens, self._membership)
+        newest = self.registry.newest
+        known = 0 if newest is None else newest.version
+        self._committer.commit(work, tokens, self._membership, known)
         self._reporter.sizes_dirty = True
         self._note(work)
 
@@ -265,64 +277,81 @@ class Worker:
     def _take_over(self) -> None:
         if not self._waiting or self._membership is None or self.ports.now_s() < self._retry_at:
             return
-        self.registry.take(self.ports.models.read())
-        taker = TakeOver(
+        if max(self._waiting) >= self.options.partitions:
+            raise StateError(
+                f"topic {self.ports.source.topic} has more partitions than the {self.options.partitions} of this "
+                "model, which moves customers: replay it as a model of its own, or reset this one"
+            )
+        taker = self._taker(self._membership)
+        try:
+            for owned in taker.take(sorted(self._waiting)):
+                self._waiting.discard(owned.number)
+                self.owned[owned.number] = owned
+                self._reporter.report(owned, force=True)
+        except ModelsBehind as error:
+            self._behind_since = self._behind_since or self.ports.now_s()
+            if self.ports.now_s() - self._behind_since > self.options.models_patience_s:
+                raise StateError(f"{error}: it has lost records; restore it, or reset the model") from error
+            raise
+        self._behind_since = None
+        if 0 in self.owned and self.registry.newest is not None:
+            self._publish(all_versions=taker.lost_data)
+            self._minter.resume(self.registry.newest, self._reporter.gather(self.owned))
+
+    def _taker(self, membership: Membership) -> TakeOver:
+        self.ports.store.put_meta(self.options.meta)  # it is gone where Redis has lost everything
+        return TakeOver(
             plan=self.plan,
             source=self.ports.source,
+            partitions=self.options.partitions,
             log=self.ports.log,
             store=self.ports.store,
             decode=self.ports.decoder.decode,
             registry=self.registry,
-            membership=self._membership,
+            membership=membership,
             start=self.options.start,
-            keep_alive=self._keep_alive,
+            follow=self._follow,
+            poll=self._poll_taking_over,
             hook=self._hook,
         )
-        for partition in sorted(self._waiting):
-            owned = taker.take(partition)
-            if partition not in self._waiting:
-                raise OwnershipLost("a partition was taken away while it was taken over")
-            self._waiting.discard(partition)
-            self.owned[partition] = owned
-            self._reporter.report(owned, force=True)
-        if 0 in self.owned and self.registry.newest is not None:
-            self._publish()
-            self._minter.resume(self.registry.newest, self._reporter.gather(self.owned))
 
-    def _keep_alive(self, polled: Polled) -> None:
-        """Note what a poll inside a take-over brought."""
+    def _follow(self) -> None:
+        self.registry.take(self.ports.models.read())
+
+    def _poll_taking_over(self, timeout_s: float) -> Polled:
+        """Poll in the middle of a take-over, which ends where the group moves on meanwhile."""
+        polled = self.ports.source.poll(timeout_s, on_lost=self._on_revoke)
         self._waiting |= polled.gained
-        if polled.lost:
-            for partition in polled.lost:
-                self.owned.pop(partition, None)
+        for partition in polled.lost:
+            self.owned.pop(partition, None)
+        if polled.lost or polled.membership is None:
             raise OwnershipLost("the group was rebalanced during a take-over")
+        return polled
 
     def _on_revoke(self, partitions: frozenset[int]) -> None:
         """Leave partitions cleanly.
 
         What was made has been committed, only the producer's id remains to be cleared.
         """
-        for partition in partitions:
-            owned = self.owned.pop(partition, None)
-            if owned is not None:
+        leaving = [self.owned.pop(p) for p in partitions if p in self.owned]
+        try:
+            for owned in leaving:
                 self._release(owned)
+        except ServerUnavailable as error:
+            self.observer.notice(f"partitions were not left cleanly ({error}); the next worker sees to it")
 
     def _release(self, owned: LivePartition) -> None:
-        try:
+        with suppress(OwnershipLost):  # somebody has it already
             self.ports.store.release(owned.number, owned.token)
-        except (ServerUnavailable, OwnershipLost) as error:
-            self.observer.notice(
-                f"a partition was not left cleanly ({error}); its next owner fences this worker first"
-            )
 
     def _leave(self) -> None:
-        for owned in self.owned.values():
-            self._release(owned)
-        self.owned.clear()
         try:
+            for owned in self.owned.values():
+                self._release(owned)
             self._reporter.refresh_sizes(force=True)
         except ServerUnavailable as error:
-            self.observer.notice(f"segment sizes were not refreshed ({error}); the next worker does it")
+            self.observer.notice(f"partitions were not left cleanly ({error}); the next worker sees to it")
+        self.owned.clear()
 
     def _drop_all(self, why: str) -> None:
         """Throw every state away and take the partitions over again, after a pause that grows."""
@@ -351,7 +380,7 @@ class Worker:
 
     def _warm_up(self) -> None:
         if 0 not in self.owned:
-            self.registry.take(self.ports.models.read())
+            self._follow()
             return
         gathered = self._reporter.with_samples(self._reporter.gather(self.owned), self.owned)
         minted = self._minter.warm_up(gathered, self.ports.now_s())
@@ -360,7 +389,7 @@ class Worker:
 
     def _mint(self) -> None:
         if 0 not in self.owned:
-            self.registry.take(self.ports.models.read())
+            self._follow()
             return
         gathered = self._reporter.gather(self.owned)
         owed = False
@@ -376,15 +405,16 @@ class Worker:
     def _commit_version(self, minted: Minted) -> None:
         first = self.ports.source.committed(0)
         if first is None:
-            first = Committed(self.owned[0].numbers.position.next_offset, metadata(0, ""))
+            raise OwnershipLost("the group's offset of partition 0 is gone: take it over again")
         self._committer.commit_version(minted, first, self._membership)
         self.registry.take(version_records(minted))
         self._publish()
         self.observer.minted(minted)
 
-    def _publish(self) -> None:
-        newest = self.registry.newest
-        if newest is not None:
+    def _publish(self, *, all_versions: bool = False) -> None:
+        """Give the store the newest version, or every one in order, where it has lost some."""
+        for number in sorted(self.registry.versions)[0 if all_versions else -1 :]:
+            version = self.registry.versions[number]
             self.ports.store.put_version(
-                newest.version, newest.to_json(), segment_fields(newest), quality_fields(newest)
+                number, version.to_json(), segment_fields(version), quality_fields(version)
             )

@@ -215,7 +215,7 @@ class DeliverySettings(Section):
 
     mode: Literal["exactly_once", "at_least_once"] = Field(
         default="exactly_once",
-        description="Whether every label comes exactly once, or may come twice after a crash, with less latency.",
+        description="Whether labels come exactly once, or may come twice after a crash, with less latency.",
     )
     max_latency_ms: Whole = Field(
         default=100, description="Milliseconds that events are gathered for one batch at most."

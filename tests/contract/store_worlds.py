@@ -21,6 +21,7 @@ from stream_seg.engine.state import Numbers, Position
 from stream_seg.errors import StreamSegError
 
 TOKEN = "token-of-the-owner"
+START = Position(100, 0)
 EVERY_BYTE = bytes(range(256))
 
 
@@ -155,7 +156,7 @@ class Population:
     """
 
     partition: int
-    position: Position = Position(100, 0)
+    position: Position = START
     members: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     free: tuple[int, ...] = ()
     used: int = 0

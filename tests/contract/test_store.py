@@ -415,20 +415,19 @@ def test_a_partition_nobody_claimed_takes_nothing(world: World) -> None:
 def test_an_owner_stopped_inside_apply_wakes_up_and_changes_nothing(world: World) -> None:
     after, checkpoint = EMPTY.step(MANY)
     world.store.stage([(checkpoint, "b-1", TOKEN)])
-    finished = []
+    finished: list[Contents] = []
 
     def taken_over(_: str) -> None:
-        if not finished:
-            finished.append(True)
-            world.store.claim(0, "token-2")
-            world.store.apply([(0, "b-1", "token-2")])
-            world.commit(after.step({"customer-0": 9})[1], "b-2", "token-2")
-            finished.append(world.contents())
+        world.store._between = world.stops  # once
+        world.store.claim(0, "token-2")
+        world.store.apply([(0, "b-1", "token-2")])
+        world.commit(after.step({"customer-0": 9})[1], "b-2", "token-2")
+        finished.append(world.contents())
 
     world.store._between = taken_over
     with pytest.raises(OwnershipLost):
         world.store.apply([(0, "b-1", TOKEN)])
-    assert world.contents() == finished[1]
+    assert world.contents() == finished[0]
 
 
 # Sizes and segments

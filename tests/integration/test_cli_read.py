@@ -1,4 +1,4 @@
-"""``lookup``, ``segments``, ``status`` and ``explain`` on a real Redis, with keys as the contract describes them."""
+"""``lookup``, ``segments``, ``status`` and ``explain`` on a real Redis with the contract's keys."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WRITTEN = {
 }
 VERSION = {
     "version": 7,
-    "as_of_ms": 1322784000000,
+    "as_of": "2011-12-02T00:00:00.000Z",
     "features": [
         {"name": "orders", "transform": "none", "weight": 1.0, "offset": 4.0, "scale": 20.0, "step": 0.0625}
     ],

@@ -65,6 +65,7 @@ def test_a_refit_gives_k_clusters_no_worse_than_the_warm_start(
         assert fit.cost <= 1.001 * lloyd(points, weights, start).cost + 1e-12
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_ids_are_distinct_and_old_ones_are_carried_or_retired(data: st.DataObject) -> None:
     old_k, new_k, n = (data.draw(st.integers(1, limit)) for limit in (6, 6, 40))
@@ -86,6 +87,7 @@ def test_ids_are_distinct_and_old_ones_are_carried_or_retired(data: st.DataObjec
     assert {merge.into for merge in lineage.merged} <= set(result.ids)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_names_are_distinct_and_stay_where_nothing_moves(data: st.DataObject) -> None:
     aggregates = data.draw(st.lists(AGGREGATES, min_size=1, max_size=5))

@@ -26,6 +26,7 @@ def rows_of(values: list[tuple[int, ...]]) -> NDArray[np.int32]:
     return np.array(values, dtype=np.int32).reshape(-1, D)
 
 
+@settings(deadline=None)
 @given(HISTORY)
 def test_any_history_of_adding_moving_and_removing_equals_a_recount(history: Any) -> None:
     sums = ClusterSums.zeros(K, D)
@@ -43,6 +44,7 @@ def test_any_history_of_adding_moving_and_removing_equals_a_recount(history: Any
     assert sums.equals(recount)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, K - 1), ROW, st.integers(0, 4)), min_size=1, max_size=60),
     st.permutations(range(5)),
@@ -57,6 +59,7 @@ def test_partitions_add_up_to_the_same_bits_in_any_order(points: Any, order: lis
     assert ClusterSums.merge(parts).equals(ClusterSums.recount(rows, labels, K))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, K - 1), ROW), min_size=1, max_size=40))
 def test_moments_are_those_of_exact_arithmetic(points: Any) -> None:
     rows, labels = rows_of([row for _, row in points]), np.array([c for c, _ in points], dtype=np.int32)
@@ -69,7 +72,7 @@ def test_moments_are_those_of_exact_arithmetic(points: Any) -> None:
         assert sums.variance(STEP)[j] == spread / n**2 * STEP[j] ** 2
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     hnp.arrays(np.int32, (30, D), elements=st.integers(-(10**6), 10**6)),
     hnp.arrays(np.int32, 30, elements=st.integers(0, K - 1)),

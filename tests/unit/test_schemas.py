@@ -209,7 +209,7 @@ def test_a_field_that_is_not_in_the_contract_is_refused(name: SchemaName) -> Non
         ("transition", {"to": None, "to_name": None}),
         ("transition", {"drivers": []}),
         ("transition", {"dwell_ms": 0.5}),
-        ("adoption", {"next_offset": -1}),
+        ("adoption", {"first_offset": -1}),
         ("version", {"contract": 2}),
         ("version", {"segments": []}),
         ("lineage", {"changes": [{"what": "split", "segment": 1, "name": "a"}]}),

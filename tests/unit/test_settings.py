@@ -14,7 +14,7 @@ from stream_seg.errors import ConfigurationError
 from stream_seg.events.mapping import EventMapping
 from stream_seg.features.rules import Condition, NameRule, SegmentNames
 from stream_seg.features.spec import Feature
-from stream_seg.settings import KafkaSettings, Settings, load_settings, parse_duration_ms
+from stream_seg.settings import Settings, load_settings, parse_duration_ms
 from stream_seg.settings.reference import page
 
 if TYPE_CHECKING:
@@ -291,38 +291,6 @@ def test_features_event_key_and_max_ahead_make_another_model(tmp_path: Path, for
 def test_everything_else_is_the_same_model(tmp_path: Path, former: str, now: str) -> None:
     assert former in MINIMAL
     assert loaded(tmp_path, MINIMAL.replace(former, now)).model_hash == loaded(tmp_path, MINIMAL).model_hash
-
-
-SECRET = "hunter2"
-
-
-@pytest.mark.parametrize(
-    "option", ["sasl_plain_password", "ssl_password", "sasl.password", "ssl.key.password", "sasl.jaas.config"]
-)
-def test_no_secret_of_kafka_is_shown(option: str) -> None:
-    kafka = KafkaSettings.model_validate({"options": {option: SECRET, "client_id": "me"}})
-    assert kafka.client_options() == {option: SECRET, "client_id": "me"}
-    for shown in (repr(kafka), str(kafka), str(kafka.model_dump()), kafka.model_dump_json()):
-        assert SECRET not in shown
-        assert "me" in shown
-
-
-@pytest.mark.parametrize(
-    ("url", "safe"),
-    [
-        (f"redis://:{SECRET}@h:1/0", "redis://:***@h:1/0"),
-        (f"rediss://me:{SECRET}@[::1]:1", "rediss://me:***@[::1]:1"),
-        (f"unix:///run/r.sock?db=1&password={SECRET}", "unix:///run/r.sock?db=1&password=***"),
-        ("redis://h", "redis://h"),
-        (f"redis://me:{SECRET}%40@h/2?protocol=3", "redis://me:***@h/2?protocol=3"),
-    ],
-)
-def test_no_password_of_redis_is_shown(tmp_path: Path, url: str, safe: str) -> None:
-    settings = loaded(tmp_path, MINIMAL, redis__url=url)
-    assert settings.redis.url == url
-    assert settings.redis.safe_url == safe
-    assert SECRET not in repr(settings)
-    assert SECRET not in str(settings.redis)
 
 
 def test_settings_do_not_change(tmp_path: Path) -> None:

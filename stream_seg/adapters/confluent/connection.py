@@ -101,7 +101,9 @@ def _opened(
     return client
 
 
-def _wait_started(client: Any, failures: _Failures, settings: KafkaSettings, timeout_s: float) -> None:  # noqa: ANN401 - three kinds
+def _wait_started(
+    client: Consumer | Producer | AdminClient, failures: _Failures, settings: KafkaSettings, timeout_s: float
+) -> None:
     """Wait until a broker has answered; a refusal is not waited out."""
     where = settings.bootstrap_servers
     deadline = time.monotonic() + timeout_s
@@ -122,5 +124,5 @@ def _wait_started(client: Any, failures: _Failures, settings: KafkaSettings, tim
         if time.monotonic() > deadline:
             raise ServerUnavailable(
                 f"no Kafka answers at {where} within {timeout_s:.3g} s ({reason(last)}): start it, or set "
-                "kafka.bootstrap_servers (and security.protocol in [kafka.options], where it wants TLS or SASL)"
+                "kafka.bootstrap_servers (and security.protocol in [kafka.options], if it wants TLS or SASL)"
             )

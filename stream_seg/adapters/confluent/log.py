@@ -10,8 +10,8 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from stream_seg.adapters.confluent.connection import open_producer
+from stream_seg.adapters.confluent.membership import GroupToken, commit_offsets
 from stream_seg.adapters.confluent.refusals import cause, translated
-from stream_seg.adapters.confluent.source import GroupToken, commit_offsets
 from stream_seg.engine.ports import Membership, Transaction
 from stream_seg.errors import OwnershipLost, ServerUnavailable, StreamSegError
 from stream_seg.settings.servers import KafkaSettings
@@ -175,9 +175,11 @@ class TransactionalLog(_Producing):
             self._rebuild()
 
     def fence(self, transactional_id: str) -> None:
-        """Make sure that the producer of that id can commit nothing any more; our own is begun anew."""
+        """Make sure that the producer of that id can commit nothing any more.
+
+        With our own id: that nothing of ours is left open, where a failed commit could not see to that.
+        """
         if transactional_id == self.transactional_id:
-            self._drop()
             self._ready()
         else:
             _open_transactional(self._settings, transactional_id, self._start_timeout_s)
@@ -233,9 +235,7 @@ class AtLeastOnceLog(_Producing):
 
     def _open(self) -> Producer:
         options = _tuning(self._settings, self._delivered)
-        return open_producer(
-            self._settings, self._start_timeout_s, {**options, "enable.idempotence": True}
-        )
+        return open_producer(self._settings, self._start_timeout_s, {**options, "enable.idempotence": True})
 
 
 def _retried(call: Callable[[], object], deadline: float) -> None:

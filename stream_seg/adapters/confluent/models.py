@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
@@ -80,14 +80,15 @@ class ConfluentModels:
 
     def _take(self) -> None:
         first = self._consumer.poll(FETCH_WAIT_MS / 1000)
-        for message in [] if first is None else [first, *self._consumer.consume(MAX_RECORDS, 0)]:
-            error = message.error()
+        messages: list[Any] = [] if first is None else [first, *self._consumer.consume(MAX_RECORDS, 0)]
+        for message in messages:
+            error, key, value, offset = message.error(), message.key(), message.value(), message.offset() or 0
             if error is None:
-                self._position = message.offset() + 1
-                if message.key() is not None and message.value() is not None:
-                    self._found.append((message.key().decode(), message.value()))
+                self._position = offset + 1
+                if key is not None and value is not None:
+                    self._found.append((bytes(key).decode(), value))
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
-                self._position = message.offset()
+                self._position = offset
             else:
                 failure = translated(error, f"topic {self.topic}")
                 if not isinstance(failure, ServerUnavailable):

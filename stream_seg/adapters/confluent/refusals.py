@@ -66,8 +66,12 @@ _SENTENCES: Final[tuple[tuple[frozenset[int], type[StreamSegError], str], ...]] 
     ),
     (
         frozenset(
-            {KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION}
-        ),  # noqa: SLF001
+            {
+                KafkaError.OFFSET_OUT_OF_RANGE,
+                KafkaError._AUTO_OFFSET_RESET,  # noqa: SLF001
+                KafkaError._LOG_TRUNCATION,  # noqa: SLF001
+            }
+        ),
         StateError,
         "{what} no longer holds the records that come next ({reason}): restore a snapshot or reset the model",
     ),

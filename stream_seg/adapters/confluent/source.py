@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from stream_seg.adapters.confluent.connection import open_consumer
-from stream_seg.adapters.confluent.refusals import cause, translated
+from stream_seg.adapters.confluent.membership import GroupToken, generation_of
+from stream_seg.adapters.confluent.refusals import translated
 from stream_seg.engine.ports import Committed, Membership, Polled
 from stream_seg.errors import OwnershipLost, ServerUnavailable
 from stream_seg.events.records import RawRecords
 from stream_seg.settings.servers import KafkaSettings
 
-__all__ = ["ConfluentSource", "GroupToken", "commit_offsets"]
+__all__ = ["ConfluentSource"]
 
 MAX_RECORDS: Final = 20_000
 FETCH_WAIT_MS: Final = 100
@@ -24,45 +25,13 @@ ASK_SECONDS: Final = 5.0
 SLICE_SECONDS: Final = 0.1
 HEARTBEATS_PER_SESSION: Final = 3
 LONGEST_HEARTBEAT_MS: Final = 3_000
-# librdkafka writes the group metadata as "CGMDv2:", the generation (int32, little endian), group and member.
-GENERATION: Final = slice(7, 11)
-
-
-class GroupToken:
-    """What confluent-kafka needs to commit as the member that a ``Membership`` tells of."""
-
-    def __init__(self, metadata: bytes, consumer: Consumer) -> None:
-        """Keep the snapshot and the consumer it is of."""
-        self.metadata = metadata
-        self._consumer = consumer
-
-    def commit(self, topic: str, offsets: Mapping[int, Committed]) -> None:
-        """Commit offsets without a transaction; the broker refuses them from a member that is out.
-
-        Raises ``OwnershipLost`` where the membership is not that of the snapshot any more.
-        """
-        if self._consumer.consumer_group_metadata() != self.metadata:
-            raise OwnershipLost(
-                f"the group of {topic} has changed since the last poll: take the partitions over again"
-            )
-        for done in self._consumer.commit(offsets=commit_offsets(topic, offsets), asynchronous=False):
-            if done.error is not None:
-                raise KafkaException(done.error)
-
-
-def commit_offsets(topic: str, offsets: Mapping[int, Committed]) -> list[TopicPartition]:
-    """Give offsets as confluent-kafka takes them."""
-    return [
-        TopicPartition(topic, partition, committed.next_offset, committed.metadata)
-        for partition, committed in offsets.items()
-    ]
 
 
 class ConfluentSource:
     """``Source`` on confluent-kafka: bytes, read committed, offsets committed by the ``Log`` only.
 
-    A partition is assigned to the client only once ``seek`` has said from where: so it never looks for an offset
-    of its own, and never waits for one. ``partitions`` asks the broker each time.
+    A partition is assigned to the client only once ``seek`` has said from where: so it never looks for an
+    offset of its own, and never waits for one. ``partitions`` asks the broker each time.
     """
 
     def __init__(
@@ -94,6 +63,7 @@ class ConfluentSource:
         self._paused: frozenset[int] = frozenset()
         self._gained: set[int] = set()
         self._lost: set[int] = set()
+        self._token: GroupToken | None = None
         self._on_lost: Callable[[frozenset[int]], None] | None = None
         self._error: BaseException | None = None
         self._consumer.subscribe(
@@ -107,8 +77,9 @@ class ConfluentSource:
     def poll(self, timeout_s: float, *, on_lost: Callable[[frozenset[int]], None] | None = None) -> Polled:
         """Fetch, and keep the membership alive; see ``Source.poll``.
 
-        Nothing comes while the broker is away. Raises ``StateError`` where the topic no longer holds what
-        comes next, and ``ServerRefused`` where the broker says no.
+        ``on_lost`` may commit with the last poll's membership. Nothing comes while the broker is away. Raises
+        ``StateError`` where the topic no longer holds what comes next, and ``ServerRefused`` where the broker
+        says no.
         """
         deadline = time.monotonic() + timeout_s
         self._on_lost = on_lost
@@ -123,14 +94,14 @@ class ConfluentSource:
             raise error
         changes = frozenset(self._gained & self._ours), frozenset(self._lost)
         self._gained, self._lost = set(), set()
-        return Polled(self._columns(messages), frozenset(self._ours), *changes, self.membership())
+        return Polled(self._columns(messages), frozenset(self._ours), *changes, self._membership())
 
     @property
     def _changed(self) -> bool:
         return bool(self._gained or self._lost or self._error)
 
     def _fetch(self, timeout_s: float) -> list[Message]:
-        """Wait for one message and take what is there with it: ``consume`` alone would wait for a full batch."""
+        """Wait for one message, and take what is there: ``consume`` alone would wait for a full batch."""
         first = self._consumer.poll(timeout_s)
         if first is None:
             return []
@@ -144,7 +115,7 @@ class ConfluentSource:
         partition = message.partition()
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
             if partition in self._positions:
-                self._positions[partition] = message.offset()
+                self._positions[partition] = int(message.offset() or 0)
         elif error.code() not in {KafkaError._MAX_POLL_EXCEEDED, KafkaError.UNKNOWN_TOPIC_OR_PART}:  # noqa: SLF001
             failure = translated(error, f"topic {self.topic}")
             if not isinstance(failure, ServerUnavailable | OwnershipLost):
@@ -152,13 +123,13 @@ class ConfluentSource:
         return False
 
     def _columns(self, messages: list[Message]) -> dict[int, RawRecords]:
-        found: dict[int, list[Message]] = {}
+        found: dict[int | None, list[Message]] = {}
         for message in messages:
             found.setdefault(message.partition(), []).append(message)
         records = {
             partition: _raw(parts, self._single)
             for partition, parts in found.items()
-            if partition in self._positions
+            if partition is not None and partition in self._positions
         }
         for partition, raw in records.items():
             self._positions[partition] = max(self._positions[partition], raw.next_offset)
@@ -176,6 +147,8 @@ class ConfluentSource:
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._on_lost is not None and partitions:
+            if self._token is not None:
+                self._token.renew()
             try:
                 self._on_lost(frozenset(where.partition for where in partitions))
             except BaseException as error:  # noqa: BLE001 - raised again by the poll that this is in
@@ -195,14 +168,13 @@ class ConfluentSource:
         for partition in gone:
             self._positions.pop(partition, None)
 
-    def membership(self) -> Membership | None:
-        """Give the membership as of now, inside ``on_lost`` too; ``None`` while the group is not stable."""
+    def _membership(self) -> Membership | None:
         metadata = self._consumer.consumer_group_metadata()
-        generation = int.from_bytes(bytes(metadata)[GENERATION], "little", signed=True)
         member_id = self._consumer.memberid()
-        if generation <= 0 or not member_id:
-            return None  # generation −1 would not be fenced by the broker
-        return Membership(generation, member_id, GroupToken(metadata, self._consumer))
+        if generation_of(metadata) <= 0 or not member_id:
+            return None
+        self._token = GroupToken(metadata, self._consumer)
+        return Membership(generation_of(metadata), member_id, self._token)
 
     def committed(self, partition: int) -> Committed | None:
         """Give the stable offset; waits while a transaction is open on it, as long as one can stay open.
@@ -212,17 +184,18 @@ class ConfluentSource:
         deadline = time.monotonic() + self._stable_seconds
         while True:
             try:
-                found = self._consumer.committed(
-                    [TopicPartition(self.topic, partition)], timeout=ASK_SECONDS
-                )[0]
-                if found.error is not None:
-                    raise KafkaException(found.error)
+                return self._committed_now(partition)
             except KafkaException as error:
                 failure = translated(error, f"group {self.group}")
                 if not isinstance(failure, ServerUnavailable) or time.monotonic() > deadline:
                     raise failure from error
-            else:
-                return None if found.offset < 0 else Committed(found.offset, found.metadata or "")
+
+    def _committed_now(self, partition: int) -> Committed | None:
+        where = TopicPartition(self.topic, partition)
+        found = self._consumer.committed([where], timeout=ASK_SECONDS)[0]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return None if found.offset < 0 else Committed(found.offset, found.metadata or "")
 
     def seek(self, partition: int, next_offset: int) -> None:
         """Read on from there. A partition that has been lost meanwhile raises ``OwnershipLost``."""
@@ -309,7 +282,7 @@ def _consumer_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
     return {**{name: value for name, value in ours.items() if name not in theirs}, **fixed}
 
 
-def _raw(messages: list[Message], single_partition: bool) -> RawRecords:  # noqa: FBT001 - as RawRecords has it
+def _raw(messages: list[Any], single_partition: bool) -> RawRecords:  # noqa: FBT001 - as RawRecords has it
     """Turn one partition's messages, in offset order, into columns."""
     offsets = [message.offset() for message in messages]
     return RawRecords(

@@ -75,7 +75,7 @@ class ExportWriter:
             self._write_part()
 
     def customers(self, columns: Mapping[str, Column]) -> None:
-        """Add customers: ``customer_id``, ``segment``, ``name`` and float64 ``f.<feature>`` of each feature."""
+        """Add customers: ``customer_id``, ``segment``, ``name`` and a float64 ``f.<feature>`` for each."""
         pl = self._polars
         types = {"customer_id": pl.String, "segment": pl.Int64, "name": pl.String}
         features = {name: pl.Float64 for name in columns if name.startswith(_FEATURE)}

@@ -12,8 +12,8 @@ from kafka import errors as kafka_errors
 
 from stream_seg.adapters.kafka_python.columns import enqueue, wait
 from stream_seg.adapters.kafka_python.connection import open_producer
+from stream_seg.adapters.kafka_python.membership import GroupToken, commit_offsets
 from stream_seg.adapters.kafka_python.refusals import translated
-from stream_seg.adapters.kafka_python.source import GroupToken, commit_offsets
 from stream_seg.adapters.kafka_python.watchdog import Watchdog
 from stream_seg.engine.ports import Membership, Transaction
 from stream_seg.errors import OwnershipLost, StreamSegError
@@ -130,9 +130,11 @@ class TransactionalLog(_Producing):
         self._hook("after_commit")
 
     def fence(self, transactional_id: str) -> None:
-        """Make sure that the producer of that id can commit nothing any more; our own is begun anew."""
+        """Make sure that the producer of that id can commit nothing any more.
+
+        With our own id: that nothing of ours is left open, where a failed commit could not see to that.
+        """
         if transactional_id == self.transactional_id:
-            self._drop()
             self._ready()
         else:
             fence(self._settings, transactional_id, self._start_timeout_s)

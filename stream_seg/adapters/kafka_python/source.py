@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata, TopicPartition
+from kafka.structs import MemberState, TopicPartition
 
 from stream_seg.adapters.kafka_python.columns import join, read_columns
 from stream_seg.adapters.kafka_python.connection import open_consumer
+from stream_seg.adapters.kafka_python.membership import GroupToken, is_member
 from stream_seg.adapters.kafka_python.rebalance import Rebalances
 from stream_seg.adapters.kafka_python.refusals import translated
 from stream_seg.engine.ports import Committed, Membership, Polled
@@ -20,10 +20,15 @@ from stream_seg.errors import OwnershipLost, ServerUnavailable
 from stream_seg.events.records import RawRecords
 from stream_seg.settings.servers import KafkaSettings
 
-__all__ = ["GroupToken", "KafkaPythonSource"]
+__all__ = ["KafkaPythonSource"]
 
-MAX_RECORDS: Final = 20_000
-PARTITION_BYTES: Final = 4 << 20
+OnLost = Callable[[frozenset[int]], None]
+
+# Bytes bound a poll, never records: kafka-python 3.0.12 gives a partition that is paused with half of a fetched answer
+# given out no more records when it is resumed.
+MAX_RECORDS: Final = 2**31 - 1
+PARTITION_BYTES: Final = 1 << 20
+FETCH_BYTES: Final = 4 << 20
 # How long a fetch waits for records; what is sought or resumed meanwhile waits for it too.
 FETCH_WAIT_MS: Final = 100
 ASK_SECONDS: Final = 5.0
@@ -31,34 +36,6 @@ REST_SECONDS: Final = 0.05
 SLICE_SECONDS: Final = 0.1
 HEARTBEATS_PER_SESSION: Final = 3
 LONGEST_HEARTBEAT_MS: Final = 3_000
-
-
-class GroupToken:
-    """What kafka-python needs to commit as the member that a ``Membership`` tells of."""
-
-    def __init__(self, metadata: ConsumerGroupMetadata, consumer: KafkaConsumer) -> None:
-        """Keep the snapshot and the consumer it is of."""
-        self.metadata = metadata
-        self._consumer = consumer
-
-    def commit(self, topic: str, offsets: Mapping[int, Committed], timeout_s: float) -> None:
-        """Commit offsets without a transaction; the broker refuses them from a member that is out.
-
-        Raises ``OwnershipLost`` where the membership is not that of the snapshot any more.
-        """
-        if self._consumer.group_metadata()[:3] != self.metadata[:3]:
-            raise OwnershipLost(
-                f"the group of {topic} has changed since the last poll: take the partitions over again"
-            )
-        self._consumer.commit(commit_offsets(topic, offsets), timeout_ms=int(timeout_s * 1000))
-
-
-def commit_offsets(topic: str, offsets: Mapping[int, Committed]) -> dict[TopicPartition, OffsetAndMetadata]:
-    """Give offsets as kafka-python takes them."""
-    return {
-        TopicPartition(topic, partition): OffsetAndMetadata(committed.next_offset, committed.metadata, -1)
-        for partition, committed in offsets.items()
-    }
 
 
 class KafkaPythonSource:
@@ -90,6 +67,7 @@ class KafkaPythonSource:
         read_columns(self._consumer)
         self._paused: frozenset[int] = frozenset()
         self._unsought: set[int] = set()
+        self._token: GroupToken | None = None
         self._rebalances = Rebalances(self._consumer, topic, self._unsought)
         self._consumer.subscribe([topic], listener=self._rebalances.listener)
 
@@ -100,12 +78,13 @@ class KafkaPythonSource:
     def poll(self, timeout_s: float, *, on_lost: Callable[[frozenset[int]], None] | None = None) -> Polled:
         """Fetch, and keep the membership alive; see ``Source.poll``.
 
-        ``on_lost`` runs in another thread while this one waits; it may use anything, this source included.
+        ``on_lost`` runs in another thread while this one waits; it may use anything, this source included,
+        and commit with the last poll's membership.
         Nothing comes while the broker is away. Raises ``StateError`` where the topic no longer holds what
         comes next, and ``ServerRefused`` where the broker says no.
         """
         deadline = time.monotonic() + timeout_s
-        with self._rebalances.watched(on_lost):
+        with self._rebalances.watched(self._before(on_lost)):
             batches = self._fetch(min(timeout_s, SLICE_SECONDS))
             # In slices, since the client alone would wait on although partitions have come or gone.
             while not batches and not self._rebalances.changed and (left := deadline - time.monotonic()) > 0:
@@ -117,9 +96,13 @@ class KafkaPythonSource:
             for tp, records in batches.items()
             if tp.partition in assigned and tp.partition not in self._unsought
         }
-        return Polled(records, assigned, gained & assigned, lost, self.membership())
+        return Polled(records, assigned, gained & assigned, lost, self._membership())
 
     def _fetch(self, timeout_s: float) -> dict[TopicPartition, list[Any]]:
+        if self._consumer.group_metadata().state == MemberState.REBALANCING:
+            # A rejoin for changed metadata that ends between two polls is never looked at by the client:
+            # it would be neither in the group nor out, for ever.
+            self._consumer._coordinator.request_rejoin()  # noqa: SLF001
         try:
             polled: dict[TopicPartition, list[Any]] = self._consumer.poll(
                 timeout_ms=int(timeout_s * 1000), max_records=MAX_RECORDS
@@ -133,12 +116,24 @@ class KafkaPythonSource:
             return {}
         return polled
 
-    def membership(self) -> Membership | None:
-        """Give the membership as of now, inside ``on_lost`` too; ``None`` while the group is not stable."""
+    def _membership(self) -> Membership | None:
         metadata = self._consumer.group_metadata()
-        if metadata.state != MemberState.STABLE or metadata.generation_id <= 0 or not metadata.member_id:
-            return None  # generation −1 would not be fenced by the broker
-        return Membership(metadata.generation_id, metadata.member_id, GroupToken(metadata, self._consumer))
+        if not is_member(metadata):
+            return None
+        self._token = GroupToken(metadata, self._consumer)
+        return Membership(metadata.generation_id, metadata.member_id, self._token)
+
+    def _before(self, on_lost: OnLost | None) -> OnLost | None:
+        """Have the last poll's membership renewed before ``on_lost`` commits with it."""
+        if on_lost is None:
+            return None
+
+        def renewed(partitions: frozenset[int]) -> None:
+            if self._token is not None:
+                self._token.renew()
+            on_lost(partitions)
+
+        return renewed
 
     def committed(self, partition: int) -> Committed | None:
         """Give the stable offset; waits while a transaction is open on it, as long as one can stay open.
@@ -230,6 +225,7 @@ def _consumer_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
         ),
         "fetch_max_wait_ms": FETCH_WAIT_MS,
         "max_partition_fetch_bytes": PARTITION_BYTES,
+        "fetch_max_bytes": FETCH_BYTES,
         "partition_assignment_strategy": CooperativeStickyAssignor.name,
         "retry_backoff_ms": 20,
         "metrics_enabled": False,

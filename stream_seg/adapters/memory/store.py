@@ -103,8 +103,8 @@ class MemoryStore:
         ours = self._partitions.get(partition)
         if ours is None or ours.pending is None:
             return None
-        checkpoint = ours.pending.checkpoint
-        return Pending(ours.pending.batch_id, checkpoint.start, checkpoint.end)
+        checkpoint, begun = ours.pending.checkpoint, ours.pending.done > 0
+        return Pending(ours.pending.batch_id, checkpoint.start, checkpoint.end, begun=begun)
 
     # A batch
 
@@ -147,7 +147,8 @@ class MemoryStore:
             if ours.batch_id == batch_id:
                 return True
             raise OwnershipLost(
-                f"the batch that partition {partition} should apply is not stored any more: take it over again"
+                f"the batch that partition {partition} should apply is not stored any more: "
+                "take it over again"
             )
         first = staged.done * PIECE_CUSTOMERS
         for row in staged.checkpoint.rows[first : first + PIECE_CUSTOMERS]:

@@ -50,8 +50,13 @@ def _text(name: str) -> str:
     return resources.files(__package__).joinpath("scripts", f"{name}.lua").read_text(encoding="utf-8")
 
 
-_COMMON: Final = _text("common")
-_TEXTS: Final[dict[str, str]] = {name: _COMMON + _text(name) for name in get_args(ScriptName)}
+def _joined(name: str) -> str:
+    """A script: its first line (what it may do when memory is short), the common part, and the rest."""
+    first, _, rest = _text(name).partition("\n")
+    return f"{first}\n{_text('common')}{rest}"
+
+
+_TEXTS: Final[dict[str, str]] = {name: _joined(name) for name in get_args(ScriptName)}
 _HASHES: Final = {
     name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in _TEXTS.items()
 }

@@ -108,15 +108,14 @@ class RedisStore:
 
     def pending(self, partition: int) -> Pending | None:
         """The batch that is wholly staged, if there is one."""
-        fields = ["batch_id", "start_offset", "start_batch", "end_offset", "end_batch"]
+        fields = ["batch_id", "start_offset", "start_batch", "end_offset", "end_batch", "done"]
         with self._server.our_errors:
             batch_id, *positions = self._server.client.hmget(self.keys.pending(partition), fields)
         if batch_id is None:
             return None
-        start_offset, start_batch, end_offset, end_batch = map(int, positions)
-        return Pending(
-            batch_id.decode(), Position(start_offset, start_batch), Position(end_offset, end_batch)
-        )
+        start_offset, start_batch, end_offset, end_batch, done = map(int, positions)
+        start, end = Position(start_offset, start_batch), Position(end_offset, end_batch)
+        return Pending(batch_id.decode(), start, end, begun=done > 0)
 
     # A batch
 

@@ -34,9 +34,8 @@ class Labeller:
             label: Hashable = self.clusterer.predict_one(x)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".rstrip(": ")
-            raise ConfigurationError(
-                [f"model.algorithm: {self.name} fails on an event ({reason}); change its parameters or it."]
-            ) from error
+            said = f"model.algorithm: {self.name} fails on an event ({reason})"
+            raise ConfigurationError([f"{said}: name another, or give it other parameters."]) from error
         return label
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stream_seg.clustering.lattice import ClusterSums
 from stream_seg.engine.minter import Change, LineageRecord, Minted
+from stream_seg.engine.moments import moment
 from stream_seg.engine.plan import ModelPlan
 from stream_seg.engine.version import FeatureScale, ModelVersion, Rules, Segment
 
@@ -47,7 +48,7 @@ class RiverVersions:
         version = ModelVersion(
             version=number,
             instance=self.instance,
-            as_of_ms=as_of_ms,
+            as_of=moment(as_of_ms),
             reason="warm-up" if former is None else "mint",
             seed=self.plan.seed,
             segments_wanted=len(segments),
@@ -63,4 +64,4 @@ class RiverVersions:
         )
         self.current = version
         born = tuple(Change("born", s.id, s.name) for s in segments if s.born == number)
-        return Minted(version, LineageRecord(number, self.instance, as_of_ms, born))
+        return Minted(version, LineageRecord(number, self.instance, version.as_of, born))

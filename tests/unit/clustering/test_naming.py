@@ -122,3 +122,9 @@ def test_names_are_distinct_deterministic_and_their_own_successors(seed: int) ->
 
 def test_no_segments_have_no_names() -> None:
     assert name_segments(RFM, np.zeros((0, 4)), [], {}) == []
+
+
+def test_features_whose_names_read_alike_keep_their_own_words() -> None:
+    features = (FeatureMeaning("app_spend", "sum"), FeatureMeaning("app spend", "sum"))
+
+    assert name_segments(features, np.array([[1.0, -1.0]]), [1], {}) == ["high app_spend, low app spend"]

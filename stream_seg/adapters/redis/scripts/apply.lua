@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Make one piece of a staged batch current, and with the last of them the position.
 -- KEYS: owner, position, pending, staged, split, segments.
 -- ARGV: token, batch id, number of the piece, partition, prefix of rows, of customers, of segments' hashes.

@@ -1,4 +1,4 @@
--- Shared by all scripts; each is this file and its own.
+-- Shared by all scripts: it stands between the first line of each and the rest.
 
 -- Whether the caller still has the partition.
 local function owned(owner, token)

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Forget what is stored of a partition, and take its sizes out of the public ones; public hashes stay.
 -- KEYS: owner, position, pending, staged, split, segments. ARGV: token, prefix of rows, of segments' hashes, sizes.
 local owner, position, pending, staged, split, segments = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Forget a staged batch of which nothing is applied. KEYS: owner, pending, staged. ARGV: token, batch id.
 if not owned(KEYS[1], ARGV[1]) then
   return 'lost'

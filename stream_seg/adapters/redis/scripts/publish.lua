@@ -1,3 +1,4 @@
+#!lua
 -- Publish a version, unless a newer one is current.
 -- KEYS: current, the version's, quality, segments. ARGV: version, its JSON, prefix of segments' hashes,
 --       segments (MessagePack: id, fields, id, fields, …), quality's fields (MessagePack).

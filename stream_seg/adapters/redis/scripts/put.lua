@@ -1,3 +1,4 @@
+#!lua
 -- Set strings. KEYS: owner, key, key, … ARGV: token, value, value, …
 if not owned(KEYS[1], ARGV[1]) then
   return 'lost'

@@ -1,3 +1,4 @@
+#!lua flags=no-writes
 -- One private key of every partition, in order; nil where there is none.
 -- KEYS: meta. ARGV: the key's name before and after the partition's number, command (GET, SCARD).
 local partitions = tonumber(redis.call('HGET', KEYS[1], 'partitions') or 0)

@@ -1,3 +1,4 @@
+#!lua
 -- Try every command the scripts use on two keys that are gone afterwards. KEYS: a public one, a private one.
 for _, key in ipairs(KEYS) do
   redis.call('DEL', key)

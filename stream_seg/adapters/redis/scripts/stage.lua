@@ -1,3 +1,4 @@
+#!lua
 -- Write some pieces of a batch, and with the last of them what makes it count.
 -- KEYS: owner, position, pending, staged.
 -- ARGV: token, batch id, start offset, start batch, number of the first piece here, number of pieces in all,

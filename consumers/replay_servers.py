@@ -1,0 +1,112 @@
+"""A replay on the servers that are configured: whether it may begin, what it replaces, its outputs there."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from consumers.replay_store import EMITS, Kept, is_finished, replay_meta
+from consumers.replay_topics import ReplayTopics, replay_topics
+from stream_seg.adapters.redis import RedisStore
+from stream_seg.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from consumers.replay_options import ReplayOptions
+    from consumers.replay_output import Output
+    from stream_seg.engine.minter import Minted
+    from stream_seg.engine.replay import Driver, Step
+    from stream_seg.events.batch import Rejected
+    from stream_seg.settings import Settings
+
+__all__ = ["Served", "served"]
+
+
+@contextmanager
+def served(
+    settings: Settings, options: ReplayOptions, model: str, source: str, notice: Callable[[str], None]
+) -> Iterator[Served]:
+    """The outputs of a replay on the settings' servers.
+
+    Raises ``UsageError`` where a replay of that name has finished and must not be deleted, and
+    ``ServerError``.
+    """
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(RedisStore.connect(settings.redis.url, model)))
+        topics = stack.enter_context(replay_topics(settings.kafka, model))
+        replaces = _replaces(store, topics, options)
+        if replaces and not options.fresh:
+            notice(f"a former replay {options.name} did not finish: it is deleted and begun again")
+        yield Served(settings, options, source, store, topics, stack, replaces=replaces)
+
+
+def _replaces(store: RedisStore, topics: ReplayTopics, options: ReplayOptions) -> bool:
+    """Whether a former replay is to be deleted; ``UsageError`` where there is one that must not be."""
+    again = "give --fresh to delete it and run it again, or another --name"
+    if not options.fresh and is_finished(store):
+        raise UsageError(f"Replay {options.name} has finished already: {again}.")
+    meta = store.meta()
+    if not options.fresh and not meta and options.emit and topics.exist():
+        raise UsageError(f"Topics of a former replay {options.name} are there, and no keys: {again}.")
+    return options.fresh or bool(meta)
+
+
+@dataclass(slots=True)
+class Served:
+    """An ``Output`` to Redis and, unless that is not wanted, to topics.
+
+    What a former replay left is deleted, and topics are created, with the first call: not before there is
+    something to be kept.
+    """
+
+    settings: Settings
+    options: ReplayOptions
+    source: str
+    store: RedisStore
+    topics: ReplayTopics
+    stack: ExitStack
+    replaces: bool
+    _outputs: list[Output] = field(default_factory=list)
+
+    def step(self, step: Step) -> None:
+        """Tell both of a step."""
+        for output in self._begun():
+            output.step(step)
+
+    def version(self, minted: Minted) -> None:
+        """Tell both of a version."""
+        for output in self._begun():
+            output.version(minted)
+
+    def rejected(self, rows: Sequence[Rejected]) -> None:
+        """Tell both of rejected rows."""
+        for output in self._begun():
+            output.rejected(rows)
+
+    def complete(self, driver: Driver) -> None:
+        """Tell both of the end; the store, which says that the replay has finished, last."""
+        for output in self._begun():
+            output.complete(driver)
+
+    def _begun(self) -> list[Output]:
+        if not self._outputs:
+            if self.replaces:
+                self._delete()
+            run, emits = f"replay:{self.options.name}", self.options.emit
+            meta = replay_meta(self.settings, self.source, run, emits=emits)
+            self.store.put_meta(meta)
+            worker = f"{socket.gethostname()}-{os.getpid()}"
+            if emits:
+                self._outputs.append(self.stack.enter_context(self.topics.begun(self.source, run)))
+            self._outputs.append(Kept(self.store, worker))
+        return self._outputs
+
+    def _delete(self) -> None:
+        """Delete the former replay: its topics, where it has any, before the keys that say so."""
+        if self.options.emit or self.store.meta().get(EMITS) == "yes":
+            self.topics.delete()
+        self.store.reset()

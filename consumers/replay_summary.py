@@ -1,0 +1,85 @@
+"""What a replay says at its end: the segments it came to, what it counted, and where the results are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from consumers.shown import print_segments
+from consumers.tables import safe
+from stream_seg.engine.naming import centroid_values
+from stream_seg.engine.moments import rfc3339
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from consumers.replay_output import Tally
+    from stream_seg.engine.replay import Driver
+    from stream_seg.engine.version import ModelVersion
+
+__all__ = ["print_rejected", "print_summary"]
+
+
+def print_summary(out: Console, model: str, driver: Driver, tally: Tally, seconds: float) -> None:
+    """Print the segments and the counts of a finished replay."""
+    version = driver.current
+    if version is None:
+        raise ValueError("a replay without a version has no summary")
+    segments = _segments(version, driver)
+    print_segments(out, segments)
+    out.print()
+    begin, end = (time[:10] for time in rfc3339(np.array([tally.first_ms or 0, driver.as_of_ms])))
+    rate = tally.events / max(seconds, 1e-9)
+    customers = sum(segment["size"] for segment in segments)
+    lines = [
+        f"{model}: {tally.events:,} events of {customers:,} customers, {begin} to {end}",
+        f"took {seconds:.1f} s, {rate:,.0f} events/s",
+        f"{tally.versions:,} model versions, {tally.passes:,} passes, {_transitions(tally)}",
+    ]
+    if tally.outside:
+        lines.append(f"{tally.outside:,} events lie outside --from and --to and were left out")
+    if tally.clipped:
+        lines.append(f"{tally.clipped:,} feature values lie beyond the lattice and were clipped")
+    for line in lines:
+        out.print(line, soft_wrap=True)
+
+
+def print_rejected(out: Console, tally: Tally) -> None:
+    """Print how many rows could not be used, by reason, and which the first ones were."""
+    if not tally.reasons:
+        return
+    out.print(
+        f"{tally.reasons.total():,} rows cannot be events and were skipped (the first row is row 0):",
+        soft_wrap=True,
+    )
+    for reason, count in tally.reasons.most_common():
+        out.print(f"  {count:,} × {safe(reason)}", soft_wrap=True)
+    rows = "; ".join(f"row {row}: {safe(reason)}" for row, reason in tally.first_rows)
+    out.print(f"  the first: {rows}", soft_wrap=True)
+
+
+def _transitions(tally: Tally) -> str:
+    by_cause = ", ".join(f"{count:,} by {cause}" for cause, count in tally.transitions.items() if count)
+    return f"{tally.transitions.total():,} transitions" + (f" ({by_cause})" if by_cause else "")
+
+
+def _segments(version: ModelVersion, driver: Driver) -> list[dict[str, Any]]:
+    """The segments as ``segments`` shows them, with their sizes now."""
+    sizes = dict.fromkeys((s.id for s in version.segments), 0)
+    for state in driver.states.values():
+        for segment, size in state.numbers.sizes.items():
+            sizes[segment] = sizes.get(segment, 0) + size
+    total = sum(sizes.values())
+    centres = np.array([s.centroid for s in version.segments])
+    return [
+        {
+            "segment": segment.id,
+            "name": segment.name,
+            "size": sizes[segment.id],
+            "share": sizes[segment.id] / total if total else 0.0,
+            "status": "active",
+            "features": values,
+        }
+        for segment, values in zip(version.segments, centroid_values(version.features, centres), strict=True)
+    ]

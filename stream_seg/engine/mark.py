@@ -1,0 +1,41 @@
+"""What is committed with an offset: the batch that led there, and what its committer knew of versions."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from stream_seg.errors import StateError
+
+_TEXT = re.compile(r"(\d+):([0-9a-f]*):(\d+):(\d+)")
+
+
+class Mark(NamedTuple):
+    """The metadata of a committed offset.
+
+    ``batch`` and ``batch_id`` name the batch (no id: no batch led there); ``adopted`` is the version that the
+    partition labels under then, 0 for none; ``known`` the newest version that its owner knew of. A new owner
+    must have read both from the models topic before it goes on: an open transaction of somebody else's can
+    hide them from it for a while.
+    """
+
+    batch: int
+    batch_id: str = ""
+    adopted: int = 0
+    known: int = 0
+
+    @property
+    def text(self) -> str:
+        """The mark as it is committed."""
+        return f"{self.batch}:{self.batch_id}:{self.adopted}:{self.known}"
+
+    @classmethod
+    def read(cls, text: str) -> Mark:
+        """Read a mark back; ``StateError`` where somebody else has committed."""
+        found = _TEXT.fullmatch(text)
+        if found is None:
+            raise StateError(
+                "the consumer group has offsets that this program did not commit: give the model a group of "
+                "its own (source.group), or reset the model"
+            )
+        return cls(int(found[1]), found[2], int(found[3]), int(found[4]))

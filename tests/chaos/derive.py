@@ -1,0 +1,59 @@
+"""What every partition should have said and stored: derived again from its events and recorded adoptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stream_seg.engine.checkpoint import StoredRow, full_checkpoint
+from stream_seg.engine.outcome import Adoption
+from stream_seg.engine.queue import EventQueue
+from stream_seg.engine.records import Origin, encode_labels, encode_transitions
+from stream_seg.engine.registry import Registry
+from stream_seg.engine.state import State
+from stream_seg.engine.step import step
+from stream_seg.events.batch import EventBatch
+from stream_seg.events.records import Decoded
+from stream_seg.features.spec import FeatureSet
+
+
+@dataclass
+class Derived:
+    """One partition: its labels and transitions as bytes in order, offsets of accepted events, its state."""
+
+    state: State
+    labels: list[bytes] = field(default_factory=list)
+    transitions: list[bytes] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+
+    def rows(self, registry: Registry) -> list[StoredRow]:
+        """All rows as they should be stored, with their public fields."""
+        return full_checkpoint(self.state, registry.versions, ()).rows
+
+
+def derive(
+    features: FeatureSet, topic: str, registry: Registry, inputs: Mapping[int, Decoded]
+) -> dict[int, Derived]:
+    """Every partition by itself, from its first adoption on, in as few steps as its adoptions allow."""
+    return {p: _partition(features, Origin(topic, p, "live"), registry, inputs[p]) for p in sorted(inputs)}
+
+
+def _partition(features: FeatureSet, origin: Origin, registry: Registry, decoded: Decoded) -> Derived:
+    done = Derived(State(origin.partition, features))
+    queue = EventQueue(0)
+    queue.put(decoded)
+    done.offsets = decoded.events.offset.tolist()
+    for record in registry.adoptions_of(origin.partition):
+        adoption = registry.adoption(record)
+        for batch in queue.take_before(adoption.next_offset):
+            _take(done, batch, origin)
+        _take(done, adoption, origin)
+    for batch in queue.take_before(decoded.events.next_offset):
+        _take(done, batch, origin)
+    return done
+
+
+def _take(done: Derived, change: EventBatch | Adoption, origin: Origin) -> None:
+    outcome = step(done.state, change)
+    done.labels += encode_labels(outcome, origin).values
+    done.transitions += encode_transitions(outcome, origin, done.state.features).values
