@@ -25,7 +25,7 @@ def health_server(port: int | None, live: Check, ready: Check) -> Iterator[int |
     checks = {"/live": live, "/ready": ready}
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the base class's name
+        def do_GET(self) -> None:
             check = checks.get(self.path)
             if check is None:
                 self.send_error(HTTPStatus.NOT_FOUND)

@@ -63,24 +63,26 @@ class Identity:
 
     def check(self, stored: dict[str, str]) -> None:
         """``StateError`` where what is stored is another model's, with what to do."""
-        replay = f"replay the topic as a model of its own, or delete this one with stream-seg reset --model {self.model}"
+        reset = f"stream-seg reset --model {self.model}"
+        replay = f"replay the topic as a model of its own, or delete this one with {reset}"
         if stored.get("contract", CONTRACT) > CONTRACT:
             raise StateError(f"model {self.model} was written by a newer contract: upgrade stream-seg")
         if stored.get("model_hash") != self.model_hash:
             raise StateError(
-                f"model {self.model} was made with other [features], [event], key, max_ahead or format: {replay}"
+                f"model {self.model} was made with other [features], [event], key, max_ahead or format: "
+                f"{replay}"
             )
         if stored.get("partitions") != str(self.partitions):
             raise StateError(
-                f"topic {self.topic} had {stored.get('partitions')} partitions and has {self.partitions} now, which moves "
-                f"customers: {replay}"
+                f"topic {self.topic} had {stored.get('partitions')} partitions and has {self.partitions} "
+                f"now, which moves customers: {replay}"
             )
         if stored.get("topic_id") != self.topic_id:
             raise StateError(f"topic {self.topic} has been deleted and made anew: {replay}")
         if stored.get("instance") != self.instance:
             raise StateError(
-                f"Redis holds another life of model {self.model} than its models topic: delete both with stream-seg reset "
-                f"--model {self.model}"
+                f"Redis holds another life of model {self.model} than its models topic: delete both with "
+                f"{reset}"
             )
 
 

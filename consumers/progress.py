@@ -10,8 +10,8 @@ from typing import Self
 from rich.console import Console
 
 from stream_seg.engine.minter import Minted
-from stream_seg.engine.partition import Work
 from stream_seg.engine.moments import moment
+from stream_seg.engine.partition import Work
 from stream_seg.engine.worker import Progress
 
 PLAIN_EVERY_S = 10.0
@@ -78,4 +78,3 @@ class LiveProgress:
         if progress.clock_ms >= 0:
             parts.append(f"event time {moment(progress.clock_ms)}")
         return ", ".join(parts)
-

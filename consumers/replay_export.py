@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Self
+
+import numpy as np
 
 from stream_seg.adapters.files import ExportWriter
 from stream_seg.engine.customers import customers_at
@@ -13,13 +16,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from stream_seg.engine.minter import Minted
     from stream_seg.engine.outcome import Outcome
     from stream_seg.engine.replay import Driver, Step
     from stream_seg.events.batch import Rejected
+
+    Column = list[str] | list[str | None] | NDArray[np.generic]
 
 __all__ = ["Export"]
 
@@ -87,19 +91,18 @@ class Export:
 
     def _write(self) -> None:
         waiting, self._waiting, self._rows = self._waiting, [], 0
-        columns = [_columns(partition, outcome, self._source) for partition, outcome in waiting]
-        joined = {name: [value for part in columns for value in part[name]] for name in columns[0]}
+        parts = [_columns(partition, outcome, self._source) for partition, outcome in waiting]
+        joined = {name: _joined([part[name] for part in parts]) for name in parts[0]}
         rows = len(joined["customer_id"])
         self._writer.labels({**joined, "source_topic": [self._source] * rows, "run": [self._run] * rows})
 
 
-def _columns(partition: int, outcome: Outcome, source: str) -> dict[str, list[Any]]:
+def _columns(partition: int, outcome: Outcome, source: str) -> dict[str, Column]:
     """A step's labels, as ``ExportWriter.labels`` takes them."""
     events, labels, version = outcome.events, outcome.labels, outcome.version
     if events is None or labels is None or version is None:
         raise ValueError("a step without a version has no labels")
     names = version.names
-    segment = labels.segment.tolist()
     return {
         "customer_id": events.customers,
         "event_id": [
@@ -107,19 +110,21 @@ def _columns(partition: int, outcome: Outcome, source: str) -> dict[str, list[An
             for own, offset in zip(events.ids, events.offset.tolist(), strict=True)
         ],
         "event_type": events.types,
-        "event_time": events.time_ms.tolist(),
-        "segment": segment,
-        "name": [names[number] for number in segment],
-        "confidence": labels.confidence.tolist(),
-        "distance": labels.distance.tolist(),
-        "runner_up": _ids(labels.runner_up),
-        "previous_segment": _ids(labels.previous),
-        "changed": (labels.segment != labels.previous).tolist(),
-        "model_version": [version.version] * len(events),
-        "source_partition": [partition] * len(events),
-        "source_offset": events.offset.tolist(),
+        "event_time": events.time_ms,
+        "segment": labels.segment,
+        "name": [names[number] for number in labels.segment.tolist()],
+        "confidence": labels.confidence,
+        "distance": labels.distance,
+        "runner_up": np.ma.masked_equal(labels.runner_up, NOWHERE),
+        "previous_segment": np.ma.masked_equal(labels.previous, NOWHERE),
+        "changed": labels.segment != labels.previous,
+        "model_version": np.full(len(events), version.version),
+        "source_partition": np.full(len(events), partition),
+        "source_offset": events.offset,
     }
 
 
-def _ids(numbers: NDArray[np.int32]) -> list[int | None]:
-    return [None if number == NOWHERE else number for number in numbers.tolist()]
+def _joined(parts: list[Column]) -> Column:
+    if isinstance(parts[0], np.ndarray):
+        return np.ma.concatenate(parts) if isinstance(parts[0], np.ma.MaskedArray) else np.concatenate(parts)
+    return list(chain.from_iterable(parts))

@@ -21,8 +21,8 @@ __all__ = ["run_reset"]
 def run_reset(settings: Settings, *, yes: bool) -> int:
     """Delete the model's output topics, its group's offsets and its keys, in that order; exit status 0.
 
-    Asks first, unless ``yes``. Raises ``UsageError`` where there is nobody to ask, ``StateError`` while a worker is running, and
-    ``ServerError``. Repeating it after a failure goes on where it failed.
+    Asks first, unless ``yes``. Raises ``UsageError`` where there is nobody to ask, ``StateError`` while a
+    worker is running, and ``ServerError``. Repeating it after a failure goes on where it failed.
     """
     model, group = settings.model.name, settings.group
     if not yes:
@@ -31,9 +31,10 @@ def run_reset(settings: Settings, *, yes: bool) -> int:
         question = f"Delete topics {model}.*, the offsets of group {group} and keys seg:{model}:* for good?"
         if not click.confirm(question, err=True):
             return 0
-    with closing(connect(settings.kafka)) as client, closing(
-        RedisStore.connect(settings.redis.url, model)
-    ) as store:
+    with (
+        closing(connect(settings.kafka)) as client,
+        closing(RedisStore.connect(settings.redis.url, model)) as store,
+    ):
         client.topics.remove(model, group)
         keys = store.reset()
     click.echo(f"model {model} is gone: its topics, the offsets of group {group}, and {keys:,} keys")

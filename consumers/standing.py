@@ -30,7 +30,7 @@ def standing(status: Record, version: Record | None, now: dt.datetime) -> Record
         "topic": meta.get("topics"),
         "created": meta.get("created"),
         "version": status["version"],
-        "version_age_days": (max(clocks) - _milliseconds(version["as_of"])) / _DAY_MS if version and clocks else None,
+        "version_age_days": _age_days(version["as_of"], max(clocks)) if version and clocks else None,
         "customers": _sum(partitions, "customers"),
         "events": _sum(partitions, "events"),
         "lag": None if not lags or None in lags else sum(lags),
@@ -90,5 +90,5 @@ def _rfc3339(time_ms: int) -> str | None:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _milliseconds(text: str) -> int:
-    return (dt.datetime.fromisoformat(text) - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)
+def _age_days(as_of: str, clock_ms: int) -> float:
+    return (clock_ms - dt.datetime.fromisoformat(as_of).timestamp() * 1000) / _DAY_MS

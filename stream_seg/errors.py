@@ -93,8 +93,8 @@ class OwnershipLost(StreamSegError):
 class DecodeError(StreamSegError):
     """One record cannot be an event.
 
-    ``stage`` is where it failed (``key``, ``json``, ``event``, ``time``), ``path`` the field concerned or ``""``,
-    ``reason`` one sentence without the value.
+    ``stage`` is where it failed (``key``, ``json``, ``event``, ``time``), ``path`` the field concerned or
+    ``""``, ``reason`` one sentence without the value.
     """
 
     def __init__(self, stage: str, path: str, reason: str) -> None:

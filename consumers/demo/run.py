@@ -19,9 +19,9 @@ from consumers.demo.watch import Watch
 from consumers.live import live_worker, stopped_by_signals
 from consumers.plan import plan_of
 from consumers.servers import interruptible
-from stream_seg.adapters.local import LocalServers, cache_folder, local_servers
 from stream_seg.adapters.kafka_python.admin import KafkaPythonAdmin
 from stream_seg.adapters.kafka_python.feed import TopicFeed, prepared_input
+from stream_seg.adapters.local import LocalServers, cache_folder, local_servers
 from stream_seg.engine.replay import Replay
 from stream_seg.errors import ServersUnavailable
 from stream_seg.events.decoder import JsonDecoder

@@ -1,0 +1,1 @@
+"""The engine's edges: Kafka clients, Redis, memory, files, and servers from wheels."""

@@ -1,0 +1,1 @@
+"""State and ``step``, the minter, and the drivers that run them; pure but for the ports they are given."""

@@ -174,7 +174,8 @@ def restore(
         body = blob[_CRC:]
         if len(body) < kind.itemsize or zlib.crc32(body).to_bytes(_CRC, "little") != blob[:_CRC]:
             raise StateError(
-                f"row {row} of partition {partition} is damaged: rebuild the model's state from its topic or a snapshot"
+                f"row {row} of partition {partition} is damaged: rebuild the model's state from its topic "
+                "or a snapshot"
             )
         _put(state, row, body, kind)
     state.settle(numbers, version)

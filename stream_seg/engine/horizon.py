@@ -1,4 +1,7 @@
-"""How far in event time a partition may go, so that a backfill does not leave the minter's checks behind (design §4.5)."""
+"""How far in event time a partition may go.
+
+A backfill must not leave the minter's checks behind (design §4.5).
+"""
 
 from __future__ import annotations
 

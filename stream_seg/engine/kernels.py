@@ -56,7 +56,7 @@ class Placement(NamedTuple):
 class Sums(NamedTuple):
     """``ClusterSums`` as the kernels take them: int64 [k], then int64 [k, d] three times."""
 
-    count: NDArray[np.int64]
+    counts: NDArray[np.int64]
     total: NDArray[np.int64]
     high: NDArray[np.int64]
     low: NDArray[np.int64]
@@ -206,7 +206,7 @@ def run_events(
             residents += 1
         cluster = rows.cluster[row]
         if cluster >= 0:
-            remove_point(sums.count, sums.total, sums.high, sums.low, cluster, rows.point[row])
+            remove_point(sums.counts, sums.total, sums.high, sums.low, cluster, rows.point[row])
         old[:] = aggregates.slots[row]
         old_first, old_last = aggregates.first_ms[row], aggregates.last_ms[row]
         add_event(aggregates, row, t, events.numbers[i], events.tokens[i], events.matches[i], layout)
@@ -219,7 +219,7 @@ def run_events(
             scale_row(rows.point[row], version.step, version.offset, version.factor, z)
             chosen = choose_cluster(z, version.centres, cluster, hysteresis)
             distance, confidence, other = judge(z, version.centres, chosen)
-            add_point(sums.count, sums.total, sums.high, sums.low, chosen, rows.point[row])
+            add_point(sums.counts, sums.total, sums.high, sums.low, chosen, rows.point[row])
             labels.previous[i] = rows.segment[row]
             labels.segment[i] = version.ids[chosen]
             labels.distance[i] = distance
@@ -266,7 +266,7 @@ def run_pass(
     place they left (−1: retired) and ``entered_ms`` their former ``since_ms``, ``forgotten`` the rows silent
     for longer than ``forget_ms``.
     """
-    sums.count[:] = 0
+    sums.counts[:] = 0
     sums.total[:] = 0
     sums.high[:] = 0
     sums.low[:] = 0
@@ -291,7 +291,7 @@ def run_pass(
         scale_row(point, version.step, version.offset, version.factor, z)
         cluster = rows.cluster[row]
         chosen = choose_cluster(z, version.centres, cluster, hysteresis)
-        add_point(sums.count, sums.total, sums.high, sums.low, chosen, point)
+        add_point(sums.counts, sums.total, sums.high, sums.low, chosen, point)
         if version.ids[chosen] != rows.segment[row]:
             changed[moved], origin[moved], entered_ms[moved] = row, cluster, rows.since_ms[row]
             moved += 1
@@ -368,7 +368,7 @@ def place_rows(
         segment = rows.segment[row]
         rows.cluster[row] = places[segment] if 0 <= segment < places.shape[0] else -1
         if rows.cluster[row] >= 0:
-            add_point(sums.count, sums.total, sums.high, sums.low, rows.cluster[row], rows.point[row])
+            add_point(sums.counts, sums.total, sums.high, sums.low, rows.cluster[row], rows.point[row])
     return residents
 
 
@@ -385,12 +385,11 @@ def describe_rows(
     confidence: NDArray[np.float64],
     runner_up: NDArray[np.int32],
 ) -> None:
-    """What readers see of rows, as of each row's ``written_ms`` under ``version``, which each was last written under.
+    """What readers see of rows, as of each one's last write (``written_ms``) and its version then.
 
-    ``places`` int32: a segment id's place in that version.
-
-    Writes ``values`` float64 [m, d] in the features' own units (NaN where a feature stands at its default), ``distance``,
-    ``confidence`` (NaN: one segment) and ``runner_up`` ids (−1: none), [m] each.
+    ``places`` int32: a segment id's place in that version. Writes ``values`` float64 [m, d] in the features'
+    own units (NaN where a feature stands at its default), ``distance``, ``confidence`` (NaN: one segment) and
+    ``runner_up`` ids (−1: none), [m] each.
     """
     d = layout.aggregate.shape[0]
     point = np.empty(d, dtype=np.int32)
@@ -437,4 +436,5 @@ def rows_points(
     """Lattice points int32 [m, d] of rows as of ``now``. Writes ``points``."""
     for m in range(which.shape[0]):
         row = which[m]
-        vector(aggregates.slots[row], aggregates.first_ms[row], aggregates.last_ms[row], now, layout, points[m])
+        first_ms, last_ms = aggregates.first_ms[row], aggregates.last_ms[row]
+        vector(aggregates.slots[row], first_ms, last_ms, now, layout, points[m])

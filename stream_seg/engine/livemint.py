@@ -162,7 +162,10 @@ def _union(samples: Mapping[int, Sample], version: ModelVersion) -> SamplePoints
 
 
 def _estimate(sample: Sample, version: ModelVersion, residents: int) -> ClusterSums:
-    """A silent partition's sums as its last sample suggests, weights scaled to its last number of residents."""
+    """A silent partition's sums as its last sample suggests.
+
+    Weights add up to its last number of residents.
+    """
     points, weights, places = _places(sample, version)
     sums = ClusterSums.zeros(len(version.segments), len(version.features))
     if not len(points):

@@ -1,4 +1,4 @@
-"""Moments of event time as text: RFC 3339 in UTC with milliseconds and ``Z``, as every record and key has them."""
+"""Event times as text: RFC 3339 in UTC with milliseconds and ``Z``, as every record and key has them."""
 
 from __future__ import annotations
 

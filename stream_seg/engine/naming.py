@@ -14,17 +14,13 @@ from stream_seg.engine.version import FeatureScale, untransformed
 
 def centroid_values(features: Sequence[FeatureScale], centres: NDArray[np.float64]) -> list[dict[str, float]]:
     """Centroids float64 [k, d] in scaled space as {feature: value in its own unit}."""
-    result = []
-    for centre in centres.tolist():
-        result.append(
-            {
-                f.name: untransformed(
-                    z / (f.weight / f.scale) + f.offset if f.weight else f.offset, f.transform
-                )
-                for f, z in zip(features, centre, strict=True)
-            }
-        )
-    return result
+    return [
+        {
+            f.name: untransformed(z / (f.weight / f.scale) + f.offset if f.weight else f.offset, f.transform)
+            for f, z in zip(features, centre, strict=True)
+        }
+        for centre in centres.tolist()
+    ]
 
 
 def name_all(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from stream_seg.engine.kernels import Drivers, LabelColumns
 from stream_seg.engine.state import Position
 from stream_seg.engine.version import ModelVersion
 from stream_seg.events.batch import EventBatch
+
+Number = TypeVar("Number", np.int8, np.int32, np.int64)
 
 Cause = Literal["behaviour", "silence", "model"]
 CAUSES: Final[tuple[Cause, ...]] = ("behaviour", "silence", "model")
@@ -102,5 +104,5 @@ class Outcome:
     clipped: int
 
 
-def _joined(arrays: list[NDArray[np.generic]], dtype: type[np.generic]) -> NDArray[np.generic]:
+def _joined(arrays: list[NDArray[Number]], dtype: type[Number]) -> NDArray[Number]:
     return np.concatenate(arrays) if arrays else np.zeros(0, dtype=dtype)

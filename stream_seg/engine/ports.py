@@ -214,11 +214,14 @@ class Store(Protocol):
     def load(self, partition: int) -> Stored | None:
         """All of a partition; ``None`` where nothing is stored."""
 
+    def positions(self, partitions: Sequence[int]) -> dict[int, Position]:
+        """Where the store stands in those of the partitions that it holds anything of."""
+
     def pending(self, partition: int) -> Pending | None:
         """The batch that is staged, if there is one."""
 
     def stage(self, batches: Sequence[tuple[Checkpoint, str, str]]) -> None:
-        """Write (checkpoint, batch id, token) of several partitions to pending, each only at the position it starts from."""
+        """Write (checkpoint, batch id, token) of several partitions to pending, each where it starts."""
 
     def apply(self, batches: Sequence[tuple[int, str, str]]) -> None:
         """Make (partition, batch id, token) current.

@@ -9,7 +9,7 @@ from stream_seg.engine.version import ModelVersion
 
 
 def segment_fields(version: ModelVersion) -> dict[int, dict[str, str]]:
-    """Segment id → fields of ``seg:<m>:s:<segment>``, without ``size`` and ``share``, which follow the population.
+    """Segment id → fields of ``seg:<m>:s:<segment>``; ``size`` and ``share`` follow the population instead.
 
     Retired segments keep name and status only: their other fields stay as they last were.
     """

@@ -1,4 +1,4 @@
-"""Decoded records of one partition that wait for their step, in order, accepted and rejected ones together."""
+"""Decoded records of one partition that wait for their step, accepted and rejected ones, in order."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class EventQueue:
         return list(self._parts)
 
     def take(self, most: int, until_ms: float = np.inf) -> tuple[list[EventBatch], list[Rejected], int]:
-        """Take up to ``most`` events from the front, none later in event time than ``until_ms`` or behind such a one.
+        """Take up to ``most`` events from the front, none after ``until_ms`` or behind such a one.
 
-        Returns (batches, the rejected records before the first event left, the first unread offset after them).
+        Returns (batches, the rejected records before the first event left, the first unread offset).
         """
         taken: list[EventBatch] = []
         while self._parts and most > 0:

@@ -72,7 +72,8 @@ def encode_labels(outcome: Outcome, origin: Origin) -> Encoded:
     default_id = f"{origin.topic}-{origin.partition}-"
     values = [
         (
-            f'{{"customer_id":{_quoted(customer)},"event_id":{_quoted(default_id + str(offset) if key is None else key)}'
+            f'{{"customer_id":{_quoted(customer)}'
+            f',"event_id":{_quoted(default_id + str(offset) if key is None else key)}'
             f',"event_type":{"null" if kind is None else _quoted(kind)},"event_time":"{time}"'
             f',"segment":{segment},"name":{names[segment]},"confidence":{decimal(confidence)}'
             f',"distance":{distance!r},"runner_up":{_segment(other)},"previous_segment":{_segment(previous)}'
@@ -197,7 +198,10 @@ class CustomerFields:
 
 
 def describe(state: State, which: NDArray[np.int64], version: ModelVersion | None = None) -> CustomerFields:
-    """Rows ``which`` as readers see them, as of each one's last write, which must have been under ``version`` (default: the state's)."""
+    """Rows ``which`` as readers see them, as of each one's last write.
+
+    All must have been written under ``version`` (default: the state's).
+    """
     version = version or state.version
     if version is None:
         raise ValueError("there is no version to describe customers under")

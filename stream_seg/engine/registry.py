@@ -78,8 +78,8 @@ class Registry:
         version = self.versions.get(record.version)
         if version is None:
             raise StateError(
-                f"partition {record.partition} adopted version {record.version}, which the models topic does not hold: "
-                "restore the topic, or reset the model and replay"
+                f"partition {record.partition} adopted version {record.version}, which the models topic does "
+                "not hold: restore the topic, or reset the model and replay"
             )
         clock_ms = UNKNOWN if record.clock is None else milliseconds(record.clock)
         return Adoption(version, record.first_offset, clock_ms)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from stream_seg.clustering.lattice import ClusterSums
 from stream_seg.engine.state import UNKNOWN, Position, State
 
-
 _GOLDEN = 0x9E3779B97F4A7C15
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ class Rows:
         return len(self.index)
 
     def numbers_of(self, customers: Sequence[str]) -> tuple[NDArray[np.int64], list[int]]:
-        """Row numbers int64 [n] of customers in order of appearance, and those given out to new ones just now."""
+        """Row numbers int64 [n] of customers in order of appearance, and those given out just now."""
         known = self.index
         found = [known.get(customer, -1) for customer in customers]
         new: list[int] = []
@@ -62,7 +63,10 @@ class Rows:
         return np.array(found, dtype=np.int64), new
 
     def take_back(self, new: Sequence[int], used: int) -> None:
-        """Undo numbers given out, when ``used`` had been, to customers whose events have not been taken yet."""
+        """Undo ``new`` numbers of customers without an event so far.
+
+        ``used`` numbers had been given out before.
+        """
         for row in reversed(new):
             if self.aggregates.events[row] > 0 or self.customers[row] is None:
                 continue
@@ -108,7 +112,9 @@ class Rows:
             _aggregates(self._features, capacity),
             _placement(len(self._features), capacity),
         )
-        for old, new in zip((*self.aggregates, *self.placement), (*aggregates, *placement), strict=True):
+        olds: tuple[NDArray[Any], ...] = (*self.aggregates, *self.placement)
+        news: tuple[NDArray[Any], ...] = (*aggregates, *placement)
+        for old, new in zip(olds, news, strict=True):
             new[: self._capacity] = old
         self.aggregates, self.placement, self._capacity = aggregates, placement, capacity
 

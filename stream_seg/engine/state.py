@@ -70,7 +70,7 @@ class State:
     rows: Rows = field(init=False)
     version: ModelVersion | None = None
     sums: ClusterSums = field(init=False)
-    numbers: Numbers = Numbers()
+    numbers: Numbers = field(default_factory=Numbers)
 
     def __post_init__(self) -> None:
         """Start without customers."""

@@ -31,7 +31,7 @@ from stream_seg.engine.outcome import (
     Outcome,
     Transitions,
 )
-from stream_seg.engine.state import DAY_MS, UNKNOWN, Position, State
+from stream_seg.engine.state import DAY_MS, UNKNOWN, Numbers, Position, State
 from stream_seg.events.batch import EventBatch
 
 
@@ -79,7 +79,7 @@ def _take(state: State, batch: EventBatch, *, stop_after_pass: bool) -> Outcome:
         moved.add_events(batch, labels, drivers, began, taken)
         if not _pass_is_due(state):
             continue
-        forgot = moved.add_pass(state, _offset_after(batch, taken), SILENCE)
+        forgot = moved.add_pass(state, int(batch.offset[taken - 1]) + 1, SILENCE)
         if stop_after_pass or forgot:  # numbers given ahead would differ from those of other batch cuts
             state.rows.take_back(new, used)
         if stop_after_pass:
@@ -88,7 +88,7 @@ def _take(state: State, batch: EventBatch, *, stop_after_pass: bool) -> Outcome:
             used = state.rows.used
             row[taken:], new = state.rows.numbers_of(batch.customers[taken:])
     done, _ = batch.cut(taken)
-    labels = LabelColumns(*(column[:taken] for column in labels))
+    labels = LabelColumns._make(column[:taken] for column in labels)
     moved.written.append(row[:taken])
     return _outcome(state, done, labels, moved, start, done.next_offset, clipped)
 
@@ -140,10 +140,6 @@ def _pass_is_due(state: State) -> bool:
     return timely or _residents(state) >= state.growth_limit
 
 
-def _offset_after(batch: EventBatch, taken: int) -> int:
-    return int(batch.offset[taken]) if taken < len(batch) else batch.next_offset
-
-
 class _Moves:
     """Gathers the transitions, written and removed rows of one step."""
 
@@ -170,7 +166,7 @@ class _Moves:
                 dwell_ms=labels.dwell_ms[at],
                 event_time_ms=batch.time_ms[at],
                 offset=batch.offset[at],
-                drivers=Drivers(*(column[at] for column in drivers)),
+                drivers=Drivers._make(column[at] for column in drivers),
             )
         )
 
@@ -271,7 +267,7 @@ class _Moves:
         )
 
 
-def _after_pass(state: State, residents: int, ageing: float, *, counted: bool):  # noqa: ANN202
+def _after_pass(state: State, residents: int, ageing: float, *, counted: bool) -> Numbers:
     """The numbers after a pass: when the next is due (design §3.3)."""
     numbers, version = state.numbers, state.version
     assert version is not None  # noqa: S101 - the caller made the pass under it

@@ -164,6 +164,6 @@ def _check_not_ahead(partition: int, here: Position, target: Position) -> None:
     if here.next_offset > target.next_offset or here.batch > target.batch:
         raise StateError(
             f"the stored state of partition {partition} is ahead of what Kafka has committed (offset "
-            f"{here.next_offset}, batch {here.batch} against {target.next_offset}, {target.batch}): the group's "
-            "offsets were set back; reset the model, or set them forward again"
+            f"{here.next_offset}, batch {here.batch} against {target.next_offset}, {target.batch}): the "
+            "group's offsets were set back; reset the model, or set them forward again"
         )

@@ -6,6 +6,7 @@ the kernels' arrays are made from those numbers alone, so a version that was rea
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Literal, NamedTuple, Self
 
@@ -156,7 +157,7 @@ class ModelVersion(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def names(self) -> dict[int, str]:
         """Segment id → name, the retired included."""
-        return {s.id: s.name for s in (*self.retired, *self.segments)}
+        return {s.id: s.name for s in self.retired} | {s.id: s.name for s in self.segments}
 
     @cached_property
     def centres_transformed(self) -> NDArray[np.float64]:
@@ -188,5 +189,9 @@ class ModelVersion(msgspec.Struct, frozen=True, dict=True):
 
 def untransformed(value: float, transform: str) -> float:
     """A transformed value back in the feature's own unit (the inverse of ``kernels.transformed``)."""
-    inverse = {"log1p": np.expm1, "sqrt": np.square, "cbrt": lambda v: v**3}.get(transform)
-    return value if inverse is None else float(np.copysign(inverse(abs(value)), value))
+    magnitude = abs(value)
+    if transform == "log1p":
+        return math.copysign(math.expm1(magnitude), value)
+    if transform == "sqrt":
+        return math.copysign(magnitude**2, value)
+    return value**3 if transform == "cbrt" else value

@@ -36,6 +36,8 @@ from stream_seg.events.records import Decoded, RawRecords
 
 IDLE_POLL_S = 0.05
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 2.0
+LOOK_EVERY_S = 1.0
+"""A store that was set back is found out within this time where no event comes."""
 
 
 class Decoder(Protocol):
@@ -144,6 +146,7 @@ class Worker:
         self._stopping = False
         self._down = ""
         self._behind_since: float | None = None
+        self._looked_at = 0.0
         self._ends: dict[int, int] = {}
 
     def stop(self) -> None:
@@ -200,6 +203,7 @@ class Worker:
         if self._membership is None or not self.owned:
             return
         self._look_at_ends()
+        self._look_at_store()
         if self.registry.newest is None:
             self._commit([w for p in self.owned.values() if (w := p.take_rejected())])
             self._report_all()
@@ -226,6 +230,17 @@ class Worker:
             for owned in due:
                 owned.end = ends[owned.number]
                 owned.read_up = self.ports.source.read_up(owned.number)
+
+    def _look_at_store(self) -> None:
+        """See now and then that the store stands where we left it: an idle partition would not notice."""
+        if self.ports.now_s() - self._looked_at < LOOK_EVERY_S:
+            return
+        self._looked_at = self.ports.now_s()
+        stored = self.ports.store.positions(list(self.owned))
+        for p in self.owned.values():
+            here = p.numbers.position
+            if stored.get(p.number, here if not here.batch else None) != here:
+                raise OwnershipLost("the store has lost data: take the partitions over again")
 
     def _adopt(self) -> None:
         newest = self.registry.newest

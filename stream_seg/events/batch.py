@@ -92,9 +92,14 @@ class EventBatch:
         """Consecutive batches as one. ``parts`` must not be empty."""
         if len(parts) == 1:
             return parts[0]
-        lists = {name: [x for p in parts for x in getattr(p, name)] for name in ("customers", "ids", "types")}
-        arrays = {
-            name: np.concatenate([getattr(p, name) for p in parts])
-            for name in ("time_ms", "offset", "numbers", "tokens", "matches")
-        }
-        return cls(**lists, **arrays, next_offset=parts[-1].next_offset)
+        return cls(
+            customers=[customer for p in parts for customer in p.customers],
+            time_ms=np.concatenate([p.time_ms for p in parts]),
+            offset=np.concatenate([p.offset for p in parts]),
+            ids=[one for p in parts for one in p.ids],
+            types=[one for p in parts for one in p.types],
+            numbers=np.concatenate([p.numbers for p in parts]),
+            tokens=np.concatenate([p.tokens for p in parts]),
+            matches=np.concatenate([p.matches for p in parts]),
+            next_offset=parts[-1].next_offset,
+        )

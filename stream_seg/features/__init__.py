@@ -1,0 +1,1 @@
+"""What is measured of a customer: definitions, aggregates, and the vectors made of them."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -146,7 +145,7 @@ def add_event(
         kind, s, decay = layout.aggregate[j], layout.slot[j], layout.decay[j]
         value = 1.0 if layout.number[j] < 0 else numbers[layout.number[j]]
         match = matches[j] and not math.isnan(value)
-        if kind == COUNT or kind == SUM:  # noqa: PLR1714 - numba compiles the plain comparison to less
+        if kind == COUNT or kind == SUM:
             _add_decayed(slots, s, value if match else 0.0, gap, decay)
         elif kind == SHARE:
             _add_decayed(slots, s, 1.0 if match else 0.0, gap, decay)
@@ -187,34 +186,34 @@ def is_default(slots: NDArray[np.float64], j: int, layout: Layout) -> bool:
         return bool(slots[s + 2] == NEVER)
     if kind == LAST:
         return bool(slots[s + 1] == NEVER)
-    return bool((kind == MIN or kind == MAX) and math.isinf(slots[s]))  # noqa: PLR1714
+    return bool((kind == MIN or kind == MAX) and math.isinf(slots[s]))
 
 
 @kernel
 def feature_value(
     slots: NDArray[np.float64], first_ms: int, last_ms: int, now_ms: int, j: int, layout: Layout
 ) -> float:
-    """Feature ``j`` in its own unit as of ``now_ms``, of a row with these ``slots`` [slots] and event times."""
+    """Feature ``j`` in its own unit as of ``now_ms``, of a row with these ``slots`` [slots] and times."""
     kind, s, decay = layout.aggregate[j], layout.slot[j], layout.decay[j]
-    if kind == COUNT or kind == SUM:  # noqa: PLR1714
+    if kind == COUNT or kind == SUM:
         if decay == 0.0 or now_ms == last_ms:
-            return slots[s]
-        return slots[s] * np.exp2(-float(now_ms - last_ms) * decay)
+            return float(slots[s])
+        return float(slots[s] * np.exp2(-float(now_ms - last_ms) * decay))
     if kind == SHARE:
-        return slots[s] / slots[s + 1]
-    if kind == DAYS_SINCE or kind == DAYS_SINCE_FIRST:  # noqa: PLR1714
+        return float(slots[s] / slots[s + 1])
+    if kind == DAYS_SINCE or kind == DAYS_SINCE_FIRST:
         start = float(first_ms) if slots[s] == NEVER else slots[s]
-        return (now_ms - start) / MS_PER_DAY
+        return float((now_ms - start) / MS_PER_DAY)
     if kind == GAP_DAYS:
         if slots[s + 2] >= 2.0:
-            return (slots[s + 1] - slots[s]) / MS_PER_DAY / (slots[s + 2] - 1.0)
+            return float((slots[s + 1] - slots[s]) / MS_PER_DAY / (slots[s + 2] - 1.0))
         start = float(first_ms) if slots[s] == NEVER else slots[s]
-        return (now_ms - start) / MS_PER_DAY
+        return float((now_ms - start) / MS_PER_DAY)
     if is_default(slots, j, layout):
-        return layout.default[j]
+        return float(layout.default[j])
     if kind == MEAN:
-        return slots[s] / slots[s + 1]
-    return slots[s]
+        return float(slots[s] / slots[s + 1])
+    return float(slots[s])
 
 
 @kernel
@@ -225,7 +224,7 @@ def transformed(value: float, transform: int) -> float:
     if transform == SQRT:
         return math.copysign(math.sqrt(abs(value)), value)
     if transform == CBRT:
-        return np.cbrt(value)
+        return float(np.cbrt(value))
     return value
 
 

@@ -337,7 +337,7 @@ def test_an_old_membership_commits_nothing(world: World, strategy: str) -> None:
     client = world.through(options=assignment_by(strategy, world.client_name))
     first, second = world.source(topic, group, client), world.source(topic, group, client)
     old = member(first, 2)
-    eventually(lambda: len(second.poll(0.1).assigned) == 1 and len(first.poll(0.1).assigned) == 1)
+    eventually(lambda: [len(second.poll(0.1).assigned), len(first.poll(0.1).assigned)] == [1, 1])
     with pytest.raises(OwnershipLost):
         world.log(topic).commit(Transaction(offsets={0: at(3)}, membership=old))
     with pytest.raises(OwnershipLost):

@@ -89,7 +89,9 @@ class Ran:
     def read(self, kind: str) -> list[dict[str, object]]:
         topic = f"{self.model}.{kind}"
         consumer = KafkaConsumer(
-            bootstrap_servers=self.bootstrap_servers, isolation_level="read_committed", enable_auto_commit=False
+            bootstrap_servers=self.bootstrap_servers,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
         )
         partitions = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic))]
         consumer.assign(partitions)
@@ -114,7 +116,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
     orders.write_parquet(source)
     config = folder / "stream-seg.toml"
     model, topic = "retail-year", "retail-year-orders"
-    addresses = f'[kafka]\nbootstrap_servers = "{servers.bootstrap_servers}"\n[redis]\nurl = "{servers.redis_url}"\n'
+    addresses = f'[kafka]\nbootstrap_servers = "{servers.bootstrap_servers}"\n'
+    addresses += f'[redis]\nurl = "{servers.redis_url}"\n'
     config.write_text(CONFIG.format(model=model, topic=topic) + addresses)
     stream_seg("load", str(source), "--topic", topic, "--partitions", str(PARTITIONS), config=config)
     stream_seg("live", "--until-end", config=config)
@@ -133,7 +136,8 @@ def test_every_customer_is_readable(ran: Ran) -> None:
     assert set(ran.customers) == known
     with SegmentLookup.from_url(ran.redis_url, model=ran.model) as lookup:
         found = lookup.get_many(sorted(known))
-    assert all(one is not None and str(one.segment) == ran.customers[one.customer_id]["segment"] for one in found)
+    served = {one.customer_id: str(one.segment) for one in found if one is not None}
+    assert served == {customer: fields["segment"] for customer, fields in ran.customers.items()}
     printed = json.loads(stream_seg("lookup", "17850", "--json", config=ran.config).stdout)
     assert printed[0]["segment"] == int(ran.customers["17850"]["segment"])
 
@@ -167,7 +171,8 @@ def test_feature_values_are_those_of_an_independent_computation(ran: Ran) -> Non
 
 def test_segment_sizes_are_a_count_of_the_customers(ran: Ran) -> None:
     counted = Counter(fields["segment"] for fields in ran.customers.values())
-    sizes = {s: int(n) for s, n in ran.redis.zrange(f"seg:{ran.model}:segments", 0, -1, withscores=True) if n}
+    stored: list[tuple[str, float]] = ran.redis.zrange(f"seg:{ran.model}:segments", 0, -1, withscores=True)  # type: ignore[assignment]
+    sizes = {segment: int(size) for segment, size in stored if size}
     assert sizes == counted
     assert sum(sizes.values()) == ran.orders["customer_id"].n_unique()
     hashes = {s: ran.redis.hgetall(f"seg:{ran.model}:s:{s}") for s in sizes}
@@ -190,7 +195,8 @@ def test_the_chain_of_previous_segments_is_unbroken(ran: Ran) -> None:
         segment[customer] = record["segment"] if is_label else record["to"]
     assert {c: str(s) for c, s in segment.items()} == {c: f["segment"] for c, f in ran.customers.items()}
     behaviour = [m for m in moves if m["cause"] == "behaviour"]
-    assert len(behaviour) == sum(label["changed"] and label["previous_segment"] is not None for label in ran.labels)
+    changed = [one for one in ran.labels if one["changed"] and one["previous_segment"] is not None]
+    assert len(behaviour) == len(changed)
 
 
 @pytest.fixture

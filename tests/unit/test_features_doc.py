@@ -22,8 +22,9 @@ from stream_seg.settings import load_settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "features.md"
 TEXT = PAGE.read_text()
-EVENTS: list[dict[str, Any]] = json.loads(re.findall(r"```json worked-events\n(.*?)```", TEXT, re.S)[0])
-EXAMPLES = [tomllib.loads(block) for block in re.findall(r"```toml worked-example\n(.*?)```", TEXT, re.S)]
+EVENTS: list[dict[str, Any]] = json.loads(re.findall(r"```json worked-events\n(.*?)```", TEXT, re.DOTALL)[0])
+_BLOCKS = re.findall(r"```toml worked-example\n(.*?)```", TEXT, re.DOTALL)
+EXAMPLES = [tomllib.loads(block) for block in _BLOCKS]
 
 
 def milliseconds(moment: datetime) -> int:
@@ -35,7 +36,8 @@ def test_worked_example(example: dict[str, Any], tmp_path: Path) -> None:
     events = example.get("events", EVENTS)
     fields = sorted({key for e in events for key in e} - {"time", "type"})
     config = tmp_path / "stream-seg.toml"
-    head = '[model]\nname = "doc"\n[source]\nkey = "unchecked"\n[event]\ncustomer = "customer"\ntime = "time"\ntype = "type"\n'
+    head = '[model]\nname = "doc"\n[source]\nkey = "unchecked"\n'
+    head += '[event]\ncustomer = "customer"\ntime = "time"\ntype = "type"\n'
     declared = "[event.fields]\n" + "".join(f'{name} = "{name}"\n' for name in fields)
     config.write_text(head + declared)
     settings = load_settings(config, overrides={f"features.{n}": f for n, f in example["features"].items()})

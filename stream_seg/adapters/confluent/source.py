@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from stream_seg.adapters.confluent.connection import open_consumer
 from stream_seg.adapters.confluent.membership import GroupToken, generation_of
-from stream_seg.adapters.confluent.refusals import translated
+from stream_seg.adapters.confluent.refusals import cause, translated
 from stream_seg.engine.ports import Committed, Membership, Polled
 from stream_seg.errors import OwnershipLost, ServerUnavailable
 from stream_seg.events.records import RawRecords
@@ -184,15 +184,15 @@ class ConfluentSource:
         deadline = time.monotonic() + self._stable_seconds
         while True:
             try:
-                return self._committed_now(partition)
+                return self._committed_now(partition, min(ASK_SECONDS, max(0.5, deadline - time.monotonic())))
             except KafkaException as error:
                 failure = translated(error, f"group {self.group}")
                 if not isinstance(failure, ServerUnavailable) or time.monotonic() > deadline:
                     raise failure from error
 
-    def _committed_now(self, partition: int) -> Committed | None:
+    def _committed_now(self, partition: int, timeout_s: float) -> Committed | None:
         where = TopicPartition(self.topic, partition)
-        found = self._consumer.committed([where], timeout=ASK_SECONDS)[0]
+        found = self._consumer.committed([where], timeout=timeout_s)[0]
         if found.error is not None:
             raise KafkaException(found.error)
         return None if found.offset < 0 else Committed(found.offset, found.metadata or "")
@@ -203,19 +203,37 @@ class ConfluentSource:
             raise OwnershipLost(f"partition {partition} of {self.topic} is not ours any more")
         known = partition in self._positions
         self._positions[partition] = int(next_offset)
-        where = TopicPartition(self.topic, partition, int(next_offset))
         try:
             if known:
-                self._consumer.seek(where)
-            elif self._eager:
-                self._consumer.assign(
-                    [TopicPartition(self.topic, p, at) for p, at in self._positions.items()]
-                )
+                self._seek(partition)
             else:
-                self._consumer.incremental_assign([where])
-            self._pause(self._paused & ({partition} if known or not self._eager else self._positions.keys()))
+                self._assign(partition)
         except KafkaException as error:
             raise translated(error, f"topic {self.topic}") from error
+
+    def _seek(self, partition: int) -> None:
+        where = TopicPartition(self.topic, partition, self._positions[partition])
+        try:
+            self._consumer.seek(where)
+        except KafkaException as error:
+            if cause(error).code() != KafkaError._STATE:  # noqa: SLF001
+                raise
+            # Stopped by a position that was out of range: only a fresh assignment starts it again.
+            if not self._eager:
+                self._consumer.incremental_unassign([where])
+            self._assign(partition)
+
+    def _assign(self, partition: int) -> None:
+        """Have the client read a partition from its position on."""
+        if self._eager:  # all of them at once, or the others would end
+            places = [TopicPartition(self.topic, p, offset) for p, offset in self._positions.items()]
+            self._consumer.assign(places)
+            self._pause(self._paused & self._positions.keys())
+        else:
+            self._consumer.incremental_assign(
+                [TopicPartition(self.topic, partition, self._positions[partition])]
+            )
+            self._pause(self._paused & {partition})
 
     def pause(self, partitions: frozenset[int]) -> None:
         """Fetch nothing from exactly these; all other assigned ones that have been sought are read."""

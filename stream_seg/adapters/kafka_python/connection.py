@@ -7,6 +7,7 @@ import logging
 import ssl
 from collections.abc import Callable, Mapping
 from functools import partial
+from socket import socket
 from typing import Any, Final, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
@@ -16,6 +17,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from kafka.net.compat import KafkaNetClient
+from kafka.net.inet import KafkaNetSocket
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
@@ -36,7 +38,11 @@ ASSIGNORS: Final = {
     )
 }
 # A broker that was away is noticed within a second; the clients' own default is half a minute.
-COMMON: Final[Mapping[str, Any]] = {"client_id": CLIENT_ID, "reconnect_backoff_max_ms": 1000}
+COMMON: Final[Mapping[str, Any]] = {
+    "client_id": CLIENT_ID,
+    "proxy_url": "direct://",
+    "reconnect_backoff_max_ms": 1000,
+}
 _REFUSED = (
     kafka_errors.SaslAuthenticationFailedError,
     kafka_errors.UnsupportedSaslMechanismError,
@@ -108,6 +114,20 @@ def _assignors(strategy: object) -> list[object]:
             [f"kafka.options.partition_assignment_strategy must be of {allowed}, not {unknown[0]}"]
         )
     return [ASSIGNORS[name] for name in names]
+
+
+class _Direct(KafkaNetSocket):  # type: ignore[misc] # kafka-python has no types
+    """A plain connection that closes its socket where it fails; the base leaves that to the collector."""
+
+    SCHEMES = ("direct",)
+
+    async def sock_connect(self, net: NetworkSelector, sock: socket, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as the base has it
+        """Connect as the base does."""
+        try:
+            return await super().sock_connect(net, sock, *arguments, **options)
+        except BaseException:
+            sock.close()
+            raise
 
 
 class _Manager(KafkaConnectionManager):  # type: ignore[misc] # kafka-python has no types

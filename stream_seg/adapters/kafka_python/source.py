@@ -24,8 +24,8 @@ __all__ = ["KafkaPythonSource"]
 
 OnLost = Callable[[frozenset[int]], None]
 
-# Bytes bound a poll, never records: kafka-python 3.0.12 gives a partition that is paused with half of a fetched answer
-# given out no more records when it is resumed.
+# Bytes bound a poll, never records: a partition that is paused when half of a fetched answer has been given
+# out may get no more records when it is resumed (kafka-python 3.0.12).
 MAX_RECORDS: Final = 2**31 - 1
 PARTITION_BYTES: Final = 1 << 20
 FETCH_BYTES: Final = 4 << 20
@@ -140,12 +140,12 @@ class KafkaPythonSource:
 
         Raises ``ServerUnavailable`` if it is not to be had by then: never taken for "no offset".
         """
+        where = TopicPartition(self.topic, partition)
         deadline = time.monotonic() + self._stable_seconds
         while True:
+            timeout_ms = int(1000 * min(ASK_SECONDS, max(0.5, deadline - time.monotonic())))
             try:
-                found = self._consumer.committed(
-                    TopicPartition(self.topic, partition), metadata=True, timeout_ms=int(ASK_SECONDS * 1000)
-                )
+                found = self._consumer.committed(where, metadata=True, timeout_ms=timeout_ms)
             except kafka_errors.KafkaError as error:
                 failure = translated(error, f"group {self.group}")
                 if not isinstance(failure, ServerUnavailable) or time.monotonic() > deadline:

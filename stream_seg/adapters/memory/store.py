@@ -98,6 +98,11 @@ class MemoryStore:
             return None
         return Stored(ours.numbers, sorted(ours.rows.items()))
 
+    def positions(self, partitions: Sequence[int]) -> dict[int, Position]:
+        """Where those partitions stand that anything is stored of."""
+        stored = {p: self._partitions[p].numbers for p in partitions if p in self._partitions}
+        return {p: numbers.position for p, numbers in stored.items() if numbers is not None}
+
     def pending(self, partition: int) -> Pending | None:
         """The batch that is staged, if there is one."""
         ours = self._partitions.get(partition)

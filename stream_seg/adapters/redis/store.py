@@ -106,6 +106,19 @@ class RedisStore:
             for rows in found:
                 yield from sorted((int(row), blob) for row, blob in rows.items())
 
+    def positions(self, partitions: Sequence[int]) -> dict[int, Position]:
+        """Where those partitions stand that anything is stored of."""
+        pipeline = self._server.client.pipeline(transaction=False)
+        for partition in partitions:
+            pipeline.hmget(self.keys.position(partition), ["next_offset", "batch"])
+        with self._server.our_errors:
+            found = pipeline.execute()
+        return {
+            p: Position(int(offset), int(batch))
+            for p, (offset, batch) in zip(partitions, found, strict=True)
+            if offset is not None
+        }
+
     def pending(self, partition: int) -> Pending | None:
         """The batch that is wholly staged, if there is one."""
         fields = ["batch_id", "start_offset", "start_batch", "end_offset", "end_batch", "done"]

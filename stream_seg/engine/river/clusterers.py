@@ -24,7 +24,7 @@ class Labeller:
     name: str
     clusterer: base.Clusterer
 
-    def label(self, x: dict[str, float]) -> Hashable:
+    def label(self, x: dict[Hashable, float]) -> Hashable:
         """Learn an observation, then predict it: river's own label.
 
         Raises ``ConfigurationError`` where the clusterer cannot do either, which only a call can show.

@@ -49,7 +49,7 @@ class NextRow:
         self._layout = features.layout
         rows = Rows(features)
         rows.reserve(1)
-        self._row = Aggregates(*(column[:1].copy() for column in rows.aggregates))
+        self._row = rows.aggregates
         self.point = np.zeros(len(features), dtype=np.int32)
         self.clipped = 0
 

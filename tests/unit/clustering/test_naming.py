@@ -128,3 +128,12 @@ def test_features_whose_names_read_alike_keep_their_own_words() -> None:
     features = (FeatureMeaning("app_spend", "sum"), FeatureMeaning("app spend", "sum"))
 
     assert name_segments(features, np.array([[1.0, -1.0]]), [1], {}) == ["high app_spend, low app spend"]
+
+
+def test_a_word_may_just_fail_to_hold_before_a_name_is_given_up() -> None:
+    slightly = np.array([[-0.8, 0.4, 0.4, 0.0]])  # a fresh name needs 0.6
+    clearly = np.array([[-0.8, 0.2, 0.2, 0.0]])
+
+    assert names(slightly) == ["potential"]
+    assert names(slightly, {0: "high-value"}) == ["high-value"]
+    assert names(clearly, {0: "high-value"}) == ["potential"]

@@ -256,3 +256,18 @@ def test_a_feature_that_appears_late_is_0_for_those_before() -> None:
     assert {model.cluster_of(key) for key in range(40)}.isdisjoint(
         {model.cluster_of(k) for k in range(40, 80)}
     )
+
+
+def test_checks_come_after_a_sixteenth_of_the_population_as_it_is_now() -> None:
+    model = PopulationKMeans(n_clusters=2, warm_up=160)
+    points, _ = blobs(3200, 2, seed=9)
+    model.learn_many(points[:160], keys=range(160))
+    assert model._versions.events_to_check == 10
+
+    model.learn_many(points, keys=range(3200))
+    waits = []
+    for key in range(400):  # nobody new
+        model.learn_one(dict(enumerate(points[key])), key=key)
+        waits.append(model._versions.events_to_check)
+
+    assert max(waits) == 200

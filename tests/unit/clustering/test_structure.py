@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stream_seg.clustering.lloyd import assign, batch_kmeans, lloyd
+from stream_seg.clustering.lloyd import Fit, assign, batch_kmeans, lloyd
 from stream_seg.clustering.overlap import contingency, shared_weight
-from stream_seg.clustering.structure import improve_by_moves, refit, restarts_for
+from stream_seg.clustering.structure import improve_by_moves, nearest_of_equals, refit, restarts_for
 
 FAR = np.array([[0.0, 0.0], [30.0, 0.0], [0.0, 30.0], [30.0, 30.0]])
 
@@ -94,3 +96,15 @@ def test_a_small_population_gets_more_restarts_than_a_sample() -> None:
     assert restarts_for(np.ones(500)) == 32
     assert restarts_for(np.ones(8000)) == 8
     assert restarts_for(np.full(500, 3.0)) == 8
+
+
+def test_equals_are_those_within_the_tolerance_of_the_best_cost() -> None:
+    points, weights = np.array([[0.0], [1.0], [10.0], [11.0]]), np.ones(4)
+    current = assign(points, weights, np.array([[0.5], [10.5]]))
+    other = np.array([0, 1, 0, 1], dtype=np.int32)  # shares half of its members with the current one
+    best = Fit(current.centres, other, 1.0, 1)
+
+    near, far = replace(current, cost=1.0009), replace(current, cost=1.0011)
+
+    assert nearest_of_equals([best, near], current, weights, 0.001) is near
+    assert nearest_of_equals([best, far], current, weights, 0.001) is best
