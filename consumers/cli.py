@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "segments": "Show the segments.",
         "status": "Show lag, rates, versions and workers.",
         "explain": "Show why a customer is where it is.",
+        "audit": "Derive a label again, and compare.",
         "reset": "Delete a model's keys, offsets and topics.",
     }
 )

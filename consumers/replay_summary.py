@@ -8,8 +8,8 @@ import numpy as np
 
 from consumers.shown import print_segments
 from consumers.tables import safe
-from stream_seg.engine.naming import centroid_values
 from stream_seg.engine.moments import rfc3339
+from stream_seg.engine.naming import centroid_values
 
 if TYPE_CHECKING:
     from rich.console import Console

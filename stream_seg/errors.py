@@ -9,6 +9,7 @@
     │   ├── ServerRefused           3  it answers, and says no
     │   └── ServersUnavailable      3  our own test servers cannot be had on this machine
     ├── StateError                  4  stored state and topic disagree; a person must decide
+    │   └── DamagedState            4  stored bytes are not what was written; a take-over rebuilds them
     ├── OwnershipLost               –  another worker owns the partition now; take over again and look
     └── DecodeError                 –  one record that cannot be an event; goes to the dead letters
 
@@ -22,6 +23,7 @@ from typing import ClassVar
 
 __all__ = [
     "ConfigurationError",
+    "DamagedState",
     "DecodeError",
     "NotFoundError",
     "OwnershipLost",
@@ -84,6 +86,13 @@ class StateError(StreamSegError):
     """Stored state and topic disagree, and a person must decide."""
 
     exit_status = 4
+
+
+class DamagedState(StateError):
+    """Stored bytes are not what was written: a checksum fails, or a part is missing.
+
+    A worker that takes the partition over rebuilds it from a snapshot or the topic.
+    """
 
 
 class OwnershipLost(StreamSegError):

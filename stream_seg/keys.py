@@ -75,19 +75,19 @@ class Keys:
         """How a partition's private keys begin."""
         return f"seg:{{{self.model}:{partition}}}:"
 
-    def owner(self, partition: int) -> str:
+    def owner(self, partition: int | str) -> str:
         """Hash: the owner's token and its producer's transactional id."""
         return self.private(partition) + "owner"
 
-    def position(self, partition: int) -> str:
+    def position(self, partition: int | str) -> str:
         """Hash: position, the batch id that led there, and the partition's numbers."""
         return self.private(partition) + "position"
 
-    def pending(self, partition: int) -> str:
+    def pending(self, partition: int | str) -> str:
         """Hash: what a wholly staged batch consists of, and how much of it is applied."""
         return self.private(partition) + "pending"
 
-    def staged(self, partition: int) -> str:
+    def staged(self, partition: int | str) -> str:
         """Hash: the pieces of a staged batch, and the batch id they belong to."""
         return self.private(partition) + "staged"
 
@@ -100,7 +100,7 @@ class Keys:
             self.staged(partition),
         ]
 
-    def rows(self, partition: int) -> str:
+    def rows(self, partition: int | str) -> str:
         """How a partition's hashes of customer rows begin; the block's number follows."""
         return self.private(partition) + "rows:"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 from stream_seg.adapters.kafka_topics import Topics
+from stream_seg.engine.history import History
 from stream_seg.engine.ports import Log, Models, Source
 from stream_seg.settings.servers import KafkaSettings
 
@@ -38,6 +39,12 @@ class KafkaClient(Protocol):
 
     def models(self, topic: str) -> Models:
         """Read a models topic."""
+
+    def history(self, topic: str, group: str | None = None) -> History:
+        """Read a topic from outside its groups; ``TopicMissing`` where it does not exist.
+
+        ``group`` is the one whose offsets are asked for and committed.
+        """
 
     def available(self, timeout_s: float = 1.0) -> bool:
         """Say whether a broker answers; ``ServerRefused`` where it does and says no."""

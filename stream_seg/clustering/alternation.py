@@ -28,7 +28,7 @@ MAX_ITERATIONS = 100
 _REFIT_STARTS = 4  # fresh ones, beside the current centres
 
 
-def fit_by(  # noqa: PLR0913 - each of them is a part of the question
+def fit_by(
     distance: Distance,
     points: NDArray[np.float64],
     weights: NDArray[np.float64],
@@ -45,7 +45,7 @@ def fit_by(  # noqa: PLR0913 - each of them is a part of the question
     return min((alternate(distance, points, weights, start) for start in starts), key=lambda fit: fit.cost)
 
 
-def refit_by(  # noqa: PLR0913 - as above
+def refit_by(
     distance: Distance,
     points: NDArray[np.float64],
     weights: NDArray[np.float64],

@@ -170,7 +170,7 @@ def choose_cluster_by(
 
 
 @kernel
-def assign_rows(  # noqa: PLR0913, PLR0917 - a kernel fills the arrays that it is given
+def assign_rows(
     rows: NDArray[np.int32],
     step: NDArray[np.float64],
     offset: NDArray[np.float64],
@@ -187,7 +187,7 @@ def assign_rows(  # noqa: PLR0913, PLR0917 - a kernel fills the arrays that it i
 
 
 @kernel
-def assign_rows_by(  # noqa: PLR0913, PLR0917 - as above
+def assign_rows_by(  # noqa: PLR0913, PLR0917 - a kernel fills the arrays that it is given
     rows: NDArray[np.int32],
     step: NDArray[np.float64],
     offset: NDArray[np.float64],

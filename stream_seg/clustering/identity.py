@@ -90,7 +90,7 @@ def first_ids(k: int, next_id: int = 0) -> Identities:
     return Identities(ids, next_id + k, Lineage(born=ids))
 
 
-def carry_ids(  # noqa: PLR0913, PLR0917 - old and new, row by row
+def carry_ids(
     old_ids: Sequence[int],
     old_labels: NDArray[np.int32],
     new_labels: NDArray[np.int32],

@@ -35,7 +35,7 @@ _LOW_MASK = 2**32 - 1
 
 
 @kernel
-def add_point(  # noqa: PLR0913, PLR0917 - a kernel fills the arrays that it is given
+def add_point(
     count: NDArray[np.int64],
     total: NDArray[np.int64],
     high: NDArray[np.int64],
@@ -54,7 +54,7 @@ def add_point(  # noqa: PLR0913, PLR0917 - a kernel fills the arrays that it is 
 
 
 @kernel
-def remove_point(  # noqa: PLR0913, PLR0917 - as above
+def remove_point(
     count: NDArray[np.int64],
     total: NDArray[np.int64],
     high: NDArray[np.int64],
@@ -73,7 +73,7 @@ def remove_point(  # noqa: PLR0913, PLR0917 - as above
 
 
 @kernel
-def add_rows(  # noqa: PLR0913, PLR0917 - as above
+def add_rows(
     count: NDArray[np.int64],
     total: NDArray[np.int64],
     high: NDArray[np.int64],
@@ -87,7 +87,7 @@ def add_rows(  # noqa: PLR0913, PLR0917 - as above
 
 
 @kernel
-def add_rows_weighted(  # noqa: PLR0913, PLR0917 - as above
+def add_rows_weighted(
     count: NDArray[np.int64],
     total: NDArray[np.int64],
     high: NDArray[np.int64],

@@ -145,7 +145,7 @@ def _iterate(
 
 
 @kernel
-def _assign_by_bounds(  # noqa: PLR0913, PLR0917 - a kernel fills the arrays that it is given
+def _assign_by_bounds(
     points: NDArray[np.float64],
     centres: NDArray[np.float64],
     half_gap: NDArray[np.float64],
@@ -222,7 +222,7 @@ def _restart_empty(
 
 
 @kernel
-def _loosen_bounds(  # noqa: PLR0913, PLR0917 - a kernel fills the arrays that it is given
+def _loosen_bounds(
     previous: NDArray[np.float64],
     centres: NDArray[np.float64],
     labels: NDArray[np.int32],

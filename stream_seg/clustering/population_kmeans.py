@@ -86,7 +86,7 @@ class PopulationKMeans(base.Clusterer):
 
     """
 
-    def __init__(  # noqa: PLR0913 - a river estimator's parameters are its settings
+    def __init__(
         self,
         n_clusters: int = 5,
         *,
@@ -127,7 +127,7 @@ class PopulationKMeans(base.Clusterer):
         columns = {name: np.array([value], dtype=np.float64) for name, value in x.items()}
         self._learn(columns, 1, None if key is None else [key])
 
-    def learn_many(self, X: Any, keys: Sequence[Hashable] | None = None) -> None:  # noqa: ANN401 - any frame
+    def learn_many(self, X: Any, keys: Sequence[Hashable] | None = None) -> None:  # noqa: ANN401 - any table
         """Learn the rows of `X` in order; the result is the same as by `learn_one`.
 
         Args:
@@ -155,7 +155,7 @@ class PopulationKMeans(base.Clusterer):
         columns = {name: np.array([value], dtype=np.float64) for name, value in x.items()}
         return int(self._predict(columns, 1)[0])
 
-    def predict_many(self, X: Any) -> NDArray[np.int64]:  # noqa: ANN401 - any frame
+    def predict_many(self, X: Any) -> NDArray[np.int64]:  # noqa: ANN401 - any table
         """Return the cluster of each row, int64[n]; `X` as for `learn_many`."""
         columns = columns_of(X)
         return self._predict(columns, row_count(columns))

@@ -47,7 +47,7 @@ def restarts_for(weights: NDArray[np.float64]) -> int:
     return 32 if small else 8
 
 
-def refit(  # noqa: PLR0913 - each of them is a part of the question
+def refit(
     points: NDArray[np.float64],
     weights: NDArray[np.float64],
     centres: NDArray[np.float64],

@@ -1,7 +1,8 @@
 """What a step leaves to be stored: position, numbers, rows and public fields of one partition, together.
 
-A row is one blob, guarded by a CRC-32: a damaged one is found when it is read. Sums, points and places are
-not stored; they are derived from rows and numbers (``State.settle``).
+Rows and numbers are guarded by a CRC-32 each: what is damaged is found when it is read, and a row that is
+missing by the segments' sizes. Sums, points and places are not stored; they are derived from rows and numbers
+(``State.settle``).
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from stream_seg.engine.outcome import Outcome
 from stream_seg.engine.records import describe
 from stream_seg.engine.state import Numbers, Position, State
 from stream_seg.engine.version import ModelVersion
-from stream_seg.errors import StateError
+from stream_seg.errors import DamagedState, StateError
 from stream_seg.features.spec import AGGREGATES, FeatureSet
 
 _CRC = 4
+_CRC_TEXT = 9
+"""A space and eight hexadecimal digits."""
 _DISTINCT = AGGREGATES.index("distinct")
 
 
@@ -167,19 +170,25 @@ def restore(
     version: ModelVersion | None,
     blobs: Iterable[tuple[int, bytes]],
 ) -> State:
-    """A partition's state from what was stored of it; ``StateError`` where a row is damaged."""
+    """A partition's state from what was stored of it; ``DamagedState`` where a row is damaged or missing."""
     state = State(partition, features)
     kind = _row_type(features.layout.slots)
     for row, blob in blobs:
         body = blob[_CRC:]
         if len(body) < kind.itemsize or zlib.crc32(body).to_bytes(_CRC, "little") != blob[:_CRC]:
-            raise StateError(
-                f"row {row} of partition {partition} is damaged: rebuild the model's state from its topic "
-                "or a snapshot"
-            )
+            raise DamagedState(f"row {row} of partition {partition} is damaged")
         _put(state, row, body, kind)
-    state.settle(numbers, version)
+    settle_whole(state, numbers, version)
     return state
+
+
+def settle_whole(state: State, numbers: Numbers, version: ModelVersion | None) -> None:
+    """Settle rows that have been put back; ``DamagedState`` where they are not those the numbers count."""
+    state.settle(numbers, version)
+    counted = {segment: size for segment, size in state.sizes().items() if size}
+    expected = {segment: size for segment, size in numbers.sizes.items() if size}
+    if counted != expected or state.rows.residents != sum(expected.values()):
+        raise DamagedState(f"rows of partition {state.partition} are missing, or are not its own")
 
 
 def _put(state: State, row: int, body: bytes, kind: np.dtype[np.void]) -> None:
@@ -198,15 +207,22 @@ def _put(state: State, row: int, body: bytes, kind: np.dtype[np.void]) -> None:
 
 
 def encode_numbers(numbers: Numbers) -> bytes:
-    """Numbers as JSON."""
-    return msgspec.json.encode(numbers)
+    """Numbers as JSON, a space, and its CRC-32 in hexadecimal."""
+    text = msgspec.json.encode(numbers)
+    return b"%s %08x" % (text, zlib.crc32(text))
 
 
 def decode_numbers(text: bytes) -> Numbers:
-    """Numbers from JSON; ``StateError`` where they are damaged."""
+    """Numbers from what ``encode_numbers`` made; ``DamagedState`` where that is damaged.
+
+    ``StateError`` for numbers that another version of this program wrote otherwise.
+    """
+    body, check = text[:-_CRC_TEXT], text[-_CRC_TEXT:]
+    if check != b" %08x" % zlib.crc32(body):
+        raise DamagedState("the stored numbers of a partition are damaged")
     try:
-        return msgspec.json.decode(text, type=Numbers)
+        return msgspec.json.decode(body, type=Numbers)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StateError(
-            f"the stored numbers of a partition cannot be read ({error}): restore a snapshot"
+            f"the stored numbers of a partition cannot be read ({error}): upgrade stream-seg"
         ) from error

@@ -62,7 +62,7 @@ class Committer:
         self.hook("before_stage")
         self.store.stage([(w.checkpoint, ids[w.partition], tokens[w.partition]) for w in work])
         self.hook("after_stage")
-        offsets = {w.partition: _committed(w, ids[w.partition], known) for w in work}
+        offsets = {w.partition: self._committed(w, ids[w.partition], known) for w in work}
         columns = [c for w in work for c in self._columns(w)]
         records = [r for w in work for r in self._records(w)]
         self.log.commit(Transaction(columns, records, offsets, membership))
@@ -83,6 +83,11 @@ class Committer:
         self.log.commit(Transaction((), records, {0: first._replace(metadata=mark.text)}, membership))
         self.hook("after_mint")
 
+    def _committed(self, work: Work, batch_id: str, known: int) -> Committed:
+        end = work.outcome.end
+        mark = Mark(end.batch, batch_id, work.checkpoint.numbers.version, known, self.topics.models)
+        return Committed(end.next_offset, mark.text)
+
     def _columns(self, work: Work) -> list[Records]:
         origin = Origin(self.topics.source, work.partition, self.topics.run)
         labels = encode_labels(work.outcome, origin)
@@ -102,12 +107,6 @@ class Committer:
 
     def _model_record(self, key: str, value: bytes, timestamp_ms: int) -> Record:
         return Record(self.topics.models, 0, key.encode(), value, max(timestamp_ms, 0))
-
-
-def _committed(work: Work, batch_id: str, known: int) -> Committed:
-    end = work.outcome.end
-    mark = Mark(end.batch, batch_id, work.checkpoint.numbers.version, known)
-    return Committed(end.next_offset, mark.text)
 
 
 def _columns(topic: str, partition: int, encoded: Encoded) -> Records:

@@ -179,7 +179,7 @@ class Minter:
             return None
         scaled = proposal.scaling.scaled(points * current.arrays.step)
         centres = proposal.scaling.scaled(proposal.centres)
-        small = len(points) < SMALL_SAMPLE
+        small = proposal.residents < SMALL_SAMPLE
         fit = refit(
             scaled,
             weights,

@@ -147,6 +147,23 @@ class Log(Protocol):
         """End the producer."""
 
 
+class Emitted(NamedTuple):
+    """How far a partition's records have gone out.
+
+    ``next_offset`` of the input after the last one, and the ``version`` it was labelled under (0: none was).
+    """
+
+    next_offset: int
+    version: int
+
+
+class Outputs(Protocol):
+    """What has gone out to the output topics, read committed."""
+
+    def last(self, partition: int) -> Emitted | None:
+        """The last of a partition's labels and dead letters; ``None`` where there are none."""
+
+
 class Models(Protocol):
     """``<m>.models``.
 
@@ -232,8 +249,12 @@ class Store(Protocol):
     def drop(self, partition: int, batch_id: str, token: str) -> None:
         """Forget a staged batch that was never committed."""
 
-    def discard(self, partition: int, token: str, sizes: Mapping[int, int]) -> None:
-        """Forget a partition's rows and numbers (to rebuild them), its public sizes taken out."""
+    def discard(self, partition: int, token: str, sizes: Mapping[int, int] | None) -> None:
+        """Forget a partition's rows and numbers (to rebuild them), its public sizes taken out.
+
+        ``None`` where they are not known: the public sizes are then counted anew from what the other
+        partitions hold.
+        """
 
     def put_report(self, report: Report, token: str, sample: Sample | None = None) -> None:
         """Leave a partition's report, and a new sample where there is one."""

@@ -5,7 +5,7 @@ Kafka is the truth: whatever a worker knows of versions and adoptions it has rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -33,10 +33,11 @@ class AdoptionRecord(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Registry:
-    """All versions and adoptions read so far."""
+    """All versions, adoptions and lineage (as recorded) read so far."""
 
     versions: dict[int, ModelVersion] = field(default_factory=dict)
     adoptions: dict[tuple[int, int], AdoptionRecord] = field(default_factory=dict)
+    lineage: dict[int, bytes] = field(default_factory=dict)
 
     @property
     def newest(self) -> ModelVersion | None:
@@ -63,7 +64,9 @@ class Registry:
             elif kind == "adoption":
                 record = _adoption(key, value)
                 self.adoptions[record.partition, record.version] = record
-            elif kind != "lineage" or not rest:
+            elif kind == "lineage" and rest.isdecimal():
+                self.lineage[int(rest)] = value
+            else:
                 raise StateError(
                     f'the models topic holds a record with key "{key}": it belongs to another program'
                 )
@@ -72,6 +75,22 @@ class Registry:
     def adoptions_of(self, partition: int) -> list[AdoptionRecord]:
         """A partition's adoptions in the order in which it made them."""
         return [self.adoptions[key] for key in sorted(self.adoptions) if key[0] == partition]
+
+    def records(self, adopted: Mapping[int, int]) -> list[tuple[str, bytes]]:
+        """What the models topic holds of versions, lineage and the adoptions that led to ``adopted``.
+
+        That is partition → its version; of other partitions no adoption is given, and none made later.
+        """
+        found: list[tuple[str, bytes]] = []
+        for number, version in sorted(self.versions.items()):
+            found.append((f"version/{number}", version.to_json()))
+            if number in self.lineage:
+                found.append((f"lineage/{number}", self.lineage[number]))
+        return found + [
+            (f"adoption/{partition}/{number}", msgspec.json.encode(record))
+            for (partition, number), record in sorted(self.adoptions.items())
+            if number <= adopted.get(partition, 0)
+        ]
 
     def adoption(self, record: AdoptionRecord) -> Adoption:
         """A recorded adoption as a change for ``step``; ``StateError`` where its version is missing."""

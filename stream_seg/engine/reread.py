@@ -20,7 +20,6 @@ from stream_seg.engine.queue import EventQueue
 from stream_seg.engine.registry import Registry
 from stream_seg.engine.state import Position, State
 from stream_seg.engine.step import step
-from stream_seg.errors import StateError
 from stream_seg.events.batch import EventBatch
 from stream_seg.events.records import Decoded, RawRecords
 
@@ -44,13 +43,17 @@ class Reread:
     token: str
     _gone: set[str] = field(default_factory=set)
 
-    def bring(self, state: State, target: Position, mark: Mark) -> State:
+    def bring(self, state: State, target: Position, mark: Mark, stored: State | None) -> State:
         """Bring ``state`` up to ``target`` and store it whole; ``mark`` is what was committed there.
 
-        It is staged under the committed batch's id: should we end half-way, the next owner applies the rest.
-        Raises ``StateError`` where the topic no longer reaches back.
+        The topic must hold everything from ``state``'s position on, or from the first adoption (see
+        ``Recovery``). ``stored`` is what the store holds now, ``None`` where nothing of it can be read. It is
+        staged under the committed batch's id: should we end half-way, the next owner applies the rest.
         """
-        partition, sizes = state.partition, state.numbers.sizes
+        partition = state.partition
+        sizes = None if stored is None else stored.numbers.sizes
+        if stored is not None and stored is not state:
+            self._gone |= stored.rows.index.keys()
         adoptions = [
             self.registry.adoption(record)
             for record in self.registry.adoptions_of(partition)
@@ -70,12 +73,6 @@ class Reread:
 
     def _follow(self, state: State, adoptions: list[Adoption], end: int) -> None:
         start = state.numbers.position.next_offset if state.numbers.version else adoptions[0].next_offset
-        begins = self.source.begins(state.partition)
-        if begins > start:
-            raise StateError(
-                f"partition {state.partition} lost its stored state and the topic no longer reaches back to "
-                f"offset {start} (it begins at {begins}): restore a snapshot, or reset the model"
-            )
         self.source.seek(state.partition, start)
         reading = EventQueue(start)
         for adoption in adoptions:

@@ -13,20 +13,31 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from stream_seg.engine.checkpoint import restore
+from stream_seg.engine.expired import ModelsBehind, Reached, reached
 from stream_seg.engine.mark import Mark
 from stream_seg.engine.partition import LivePartition
 from stream_seg.engine.plan import ModelPlan
-from stream_seg.engine.ports import Committed, Log, Membership, Polled, Source, Store, Stored, Transaction
+from stream_seg.engine.ports import (
+    Committed,
+    Log,
+    Membership,
+    Outputs,
+    Polled,
+    Source,
+    Store,
+    Stored,
+    Transaction,
+)
 from stream_seg.engine.queue import EventQueue
+from stream_seg.engine.recovery import Recovery
 from stream_seg.engine.registry import Registry
 from stream_seg.engine.reread import Reread
+from stream_seg.engine.snapshots import Snapshots
 from stream_seg.engine.state import Numbers, Position, State
-from stream_seg.errors import ServerUnavailable, StateError
+from stream_seg.errors import DamagedState, StateError
 from stream_seg.events.records import Decoded, RawRecords
 
-
-class ModelsBehind(ServerUnavailable):
-    """The models topic does not show yet what a partition was committed under."""
+__all__ = ["ModelsBehind", "TakeOver"]
 
 
 @dataclass(slots=True)
@@ -34,8 +45,9 @@ class TakeOver:
     """Takes partitions of a topic that has ``partitions`` over, for the member that ``membership`` names.
 
     ``follow`` reads the models topic on into ``registry``; ``poll`` fetches and keeps the membership alive,
-    and raises ``OwnershipLost`` where partitions go away meanwhile. ``lost_data`` says afterwards whether the
-    store was behind what is committed.
+    and raises ``OwnershipLost`` where partitions go away meanwhile; ``models`` names that topic, and
+    ``notice`` is told what a person may want to know. ``lost_data`` says afterwards whether the store was
+    behind what is committed.
     """
 
     plan: ModelPlan
@@ -50,6 +62,10 @@ class TakeOver:
     follow: Callable[[], object]
     poll: Callable[[float], Polled]
     hook: Callable[[str], None]
+    models: str
+    outputs: Outputs
+    snapshots: Snapshots
+    notice: Callable[[str], None]
     lost_data: bool = False
 
     def take(self, partitions: Iterable[int]) -> Iterator[LivePartition]:
@@ -83,6 +99,11 @@ class TakeOver:
         if committed is None:
             return
         mark, newest = Mark.read(committed.metadata), self.registry.newest
+        if mark.models != self.models:
+            raise StateError(
+                f"the consumer group is used by another model, of topic {mark.models}: give each model a group of "
+                "its own (source.group), and reset this one"
+            )
         seen = 0 if newest is None else newest.version
         adopted = not mark.adopted or (partition, mark.adopted) in self.registry.adoptions
         if mark.known > seen or not adopted:
@@ -91,18 +112,29 @@ class TakeOver:
             )
 
     def _taken(self, partition: int, token: str, committed: Committed | None) -> LivePartition:
-        self._settle(partition, token, committed)
+        last = None if committed is not None else reached(partition, self.registry, self.outputs)
+        stored = self._stored(partition, token, committed, last)
         self.hook("after_settle")
-        stored = self.store.load(partition)
         if committed is None:
-            committed = self._first_commit(partition, stored)
+            committed = self._first_commit(partition, stored, last)
         state = self._state(partition, token, committed, stored)
         position = state.numbers.position
         self.source.seek(partition, position.next_offset)
         scratch = State(partition, self.plan.features) if self.registry.newest is None else None
         return LivePartition(self.plan, state, EventQueue(position.next_offset), token, scratch)
 
-    def _settle(self, partition: int, token: str, committed: Committed | None) -> None:
+    def _stored(
+        self, partition: int, token: str, committed: Committed | None, last: Reached | None
+    ) -> Stored | None:
+        """What is stored once a staged batch is settled; ``None`` also where it cannot be read."""
+        try:
+            self._settle(partition, token, committed, last)
+            return self.store.load(partition)
+        except DamagedState as error:
+            self.notice(f"{error}: the partition is rebuilt")
+            return None
+
+    def _settle(self, partition: int, token: str, committed: Committed | None, last: Reached | None) -> None:
         """Apply a staged batch that was committed, drop one that was not.
 
         One that is half applied was committed, whatever is committed now: applying begins after that.
@@ -111,48 +143,65 @@ class TakeOver:
         if pending is None:
             return
         named = committed is not None and Mark.read(committed.metadata).batch_id == pending.batch_id
+        if last is not None:
+            stored = self.store.load(partition)
+            named = last.includes(pending, Numbers() if stored is None else stored.numbers)
         if named or pending.begun:
             self.store.apply([(partition, pending.batch_id, token)])
         else:
             self.store.drop(partition, pending.batch_id, token)
 
-    def _first_commit(self, partition: int, stored: Stored | None) -> Committed:
+    def _first_commit(self, partition: int, stored: Stored | None, last: Reached | None) -> Committed:
         """Commit where a partition starts; with "latest" a restart would otherwise skip what is held back."""
-        if stored is not None:
-            numbers = stored.numbers
-            mark = Mark(numbers.position.batch, "", numbers.version, numbers.version)
+        known = 0 if self.registry.newest is None else self.registry.newest.version
+        numbers = Numbers() if stored is None else stored.numbers
+        if last is not None:
+            first = last.committed(numbers, known, self.models)
+            self.notice(f"the group has no offset of partition {partition}: its last label stands in for it")
+        elif stored is not None:
+            mark = Mark(numbers.position.batch, "", numbers.version, numbers.version, self.models)
             first = Committed(numbers.position.next_offset, mark.text)
-        elif self.start == "latest":
-            first = Committed(self.source.ends([partition])[partition], Mark(0).text)
         else:
-            first = Committed(self.source.begins(partition), Mark(0).text)
+            latest = self.start == "latest"
+            start = self.source.ends([partition])[partition] if latest else self.source.begins(partition)
+            first = Committed(start, Mark(0, models=self.models).text)
         self.log.commit(Transaction(offsets={partition: first}, membership=self.membership))
         return first
 
     def _state(self, partition: int, token: str, committed: Committed, stored: Stored | None) -> State:
         mark = Mark.read(committed.metadata)
         target = Position(committed.next_offset, mark.batch)
-        numbers = Numbers() if stored is None else stored.numbers
-        here = numbers.position
-        _check_not_ahead(partition, here, target)
-        if stored is None:
+        found = None if stored is None else self._restored(partition, stored, target)
+        if found is not None and found.numbers.position == target:
+            return found
+        if found is None and not mark.batch and not mark.adopted:
+            self.store.discard(partition, token, None)
             state = State(partition, self.plan.features)
-            state.numbers = numbers
-            if not mark.batch and not mark.adopted:
-                state.numbers = Numbers(position=target)
-                return state
-        else:
-            version = self.registry.versions.get(numbers.version)
-            if numbers.version and version is None:
-                raise StateError(
-                    f"partition {partition} stands under version {numbers.version}, which the models topic "
-                    "does not hold: Redis and Kafka belong to different lives of the model; reset it"
-                )
-            state = restore(partition, self.plan.features, numbers, version, stored.rows)
-            if here == target:
-                return state
+            state.numbers = Numbers(position=target)
+            return state
         self.lost_data = True
-        return self._reread(token).bring(state, target, mark)
+        recovery = Recovery(self.source, self.registry, self.plan.features, self.snapshots)
+        base = recovery.base(partition, found, target, mark.adopted)
+        self.notice(
+            f"the store had lost data of partition {partition}: it is brought up to date from {base.name}"
+        )
+        return self._reread(token).bring(base.state, target, mark, found)
+
+    def _restored(self, partition: int, stored: Stored, target: Position) -> State | None:
+        """The stored state; ``None`` where it is damaged."""
+        numbers = stored.numbers
+        _check_not_ahead(partition, numbers.position, target)
+        version = self.registry.versions.get(numbers.version)
+        if numbers.version and version is None:
+            raise StateError(
+                f"partition {partition} stands under version {numbers.version}, which the models topic "
+                "does not hold: Redis and Kafka belong to different lives of the model; reset it"
+            )
+        try:
+            return restore(partition, self.plan.features, numbers, version, stored.rows)
+        except DamagedState as error:
+            self.notice(f"{error}: the partition is rebuilt")
+            return None
 
     def _reread(self, token: str) -> Reread:
         return Reread(

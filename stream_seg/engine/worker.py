@@ -23,6 +23,7 @@ from stream_seg.engine.ports import (
     Log,
     Membership,
     Models,
+    Outputs,
     Polled,
     Source,
     Store,
@@ -30,8 +31,9 @@ from stream_seg.engine.ports import (
 from stream_seg.engine.publish import quality_fields, segment_fields
 from stream_seg.engine.registry import Registry, version_records
 from stream_seg.engine.reporting import Reporter
+from stream_seg.engine.snapshots import NoSnapshots, Snapshots
 from stream_seg.engine.takeover import ModelsBehind, TakeOver
-from stream_seg.errors import OwnershipLost, ServerUnavailable, StateError
+from stream_seg.errors import DamagedState, OwnershipLost, ServerUnavailable, StateError
 from stream_seg.events.records import Decoded, RawRecords
 
 IDLE_POLL_S = 0.05
@@ -60,7 +62,9 @@ class Ports:
     store: Store
     decoder: Decoder
     dead_letters: DeadLetters
+    outputs: Outputs
     now_s: Callable[[], float]
+    snapshots: Snapshots = field(default_factory=NoSnapshots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +191,11 @@ class Worker:
                     self.owned[partition].feed(self.ports.decoder.decode(records))
             self._take_over()
             self._work()
+            self._snapshot()
             self._is_up()
         except ServerUnavailable as error:
             self._drop_all(str(error))
-        except OwnershipLost:
+        except (OwnershipLost, DamagedState):
             self._drop_all("")
 
     def _poll(self) -> Polled:
@@ -279,6 +284,16 @@ class Worker:
         for owned in self.owned.values():
             self._reporter.report(owned, force=owned.number in changed)
 
+    def _snapshot(self) -> None:
+        """Have what is owned copied, if that is due: between two rounds it is just what is committed."""
+        snapshots, owned = self.ports.snapshots, list(self.owned.values())
+        if not owned or self._waiting or self.registry.newest is None:
+            return
+        if snapshots.due(self.ports.now_s()):
+            self._follow()  # an open transaction of somebody else's can hide what we have adopted
+            if all((p.number, p.numbers.version) in self.registry.adoptions for p in owned):
+                snapshots.save([p.state for p in owned], self.registry, self.ports.now_s())
+
     def _everything_committed(self) -> bool:
         if self._waiting or any(
             p.numbers.position.next_offset < self._ends[p.number] for p in self.owned.values()
@@ -328,6 +343,10 @@ class Worker:
             follow=self._follow,
             poll=self._poll_taking_over,
             hook=self._hook,
+            models=self._committer.topics.models,
+            outputs=self.ports.outputs,
+            snapshots=self.ports.snapshots,
+            notice=self.observer.notice,
         )
 
     def _follow(self) -> None:

@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stream_seg.engine.checkpoint import StoredRow, full_checkpoint
-from stream_seg.engine.outcome import Adoption
-from stream_seg.engine.queue import EventQueue
+from stream_seg.engine.derive import Derivation, recorded_adoptions
 from stream_seg.engine.records import Origin, encode_labels, encode_transitions
 from stream_seg.engine.registry import Registry
 from stream_seg.engine.state import State
-from stream_seg.engine.step import step
-from stream_seg.events.batch import EventBatch
 from stream_seg.events.records import Decoded
 from stream_seg.features.spec import FeatureSet
 
@@ -39,21 +36,12 @@ def derive(
 
 
 def _partition(features: FeatureSet, origin: Origin, registry: Registry, decoded: Decoded) -> Derived:
-    done = Derived(State(origin.partition, features))
-    queue = EventQueue(0)
-    queue.put(decoded)
-    done.offsets = decoded.events.offset.tolist()
-    for record in registry.adoptions_of(origin.partition):
-        adoption = registry.adoption(record)
-        for batch in queue.take_before(adoption.next_offset):
-            _take(done, batch, origin)
-        _take(done, adoption, origin)
-    for batch in queue.take_before(decoded.events.next_offset):
-        _take(done, batch, origin)
+    adoptions = recorded_adoptions(registry, origin.partition)
+    if not adoptions:
+        return Derived(State(origin.partition, features), offsets=decoded.events.offset.tolist())
+    derivation = Derivation(origin.partition, features, adoptions)
+    done = Derived(derivation.state, offsets=decoded.events.offset.tolist())
+    for one in derivation.feed(decoded.events):
+        done.labels += encode_labels(one.outcome, origin).values
+        done.transitions += encode_transitions(one.outcome, origin, features).values
     return done
-
-
-def _take(done: Derived, change: EventBatch | Adoption, origin: Origin) -> None:
-    outcome = step(done.state, change)
-    done.labels += encode_labels(outcome, origin).values
-    done.transitions += encode_transitions(outcome, origin, done.state.features).values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,10 @@ from tests.contract.store_worlds import TOKEN, Population, RedisWorld
 
 SECRET = "s3cret-w0rd"
 Ask = Callable[..., Any]
+
+
+def page(name: str) -> str:
+    return (Path(__file__).parents[2] / "docs" / name).read_text(encoding="utf-8")
 
 
 def ask_waiting(url: str, model: str, method: str, *arguments: Any, **options: Any) -> Any:
@@ -258,9 +263,10 @@ def test_a_reader_needs_no_rights_but_reading(own_redis: LocalServer, ask: Ask) 
     with closing(RedisWorld(url, "shop")) as world:
         world.commit(Population(0).step({"a": 1})[1], "b-1")
         world.store.put_version(1, b"{}", {1: {"name": "one", "status": "active"}}, {})
+    rights = re.search(r"ACL SETUSER reader on >… (.*)$", page("reference/redis.md"), re.MULTILINE)[1]  # type: ignore[index]
     admin: Any = Redis(host="127.0.0.1", port=own_redis.port)
     with closing(admin):
-        admin.execute_command("ACL", "SETUSER", "reader", "on", f">{SECRET}", "~seg:shop:*", "+@read")
+        admin.execute_command("ACL", "SETUSER", "reader", "on", f">{SECRET}", *rights.split())
     reader = f"redis://reader:{SECRET}@{own_redis.address}/0"
     assert ask(reader, "shop", "get", "a").segment == 1
     assert [s.segment for s in ask(reader, "shop", "segments")] == [1]
@@ -284,6 +290,26 @@ def test_options_in_the_url_do_not_change_the_answers(world: RedisWorld, redis_u
     world.commit(Population(0).step({"a": 1})[1], "b-1")
     url = f"{redis_url}?decode_responses=True&protocol=3"
     assert ask(url, world.model, "get", "a").segment == 1
+
+
+def test_the_how_to_s_examples_run(redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    examples = re.findall(
+        r"^```python\n(.*?)^```$", page("how-to/look-up-segments.md"), re.MULTILINE | re.DOTALL
+    )
+    with closing(RedisWorld(redis_url, "shop")) as world:
+        world.commit(Population(0).step({"c1200": 1, "c1081": 2})[1], "b-1")
+        world.store.put_version(12, b"{}", {1: {"name": "one", "status": "active"}}, {})
+    names: dict[str, Any] = {}
+    for example in (examples[0], examples[2]):
+        exec(example.replace("redis://127.0.0.1:6379/0", redis_url), names)  # noqa: S102 - our own page
+    names["lookup"].close()
+    assert capsys.readouterr().out.splitlines() == [
+        "1 segment-1 0.25 12.5",
+        "segment-1",
+        "segment-2",
+        "None",
+        "1 one 1 100% {}",
+    ]
 
 
 def test_many_threads_share_one_lookup(world: RedisWorld, redis_url: str) -> None:

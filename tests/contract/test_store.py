@@ -87,7 +87,7 @@ def test_nothing_is_stored_of_a_new_partition(world: World) -> None:
 def test_a_staged_batch_is_pending_and_not_visible(world: World) -> None:
     after, checkpoint = EMPTY.step({"a": 1})
     world.store.stage([(checkpoint, "b-1", TOKEN)])
-    assert world.store.pending(0) == ("b-1", EMPTY.position, after.position)
+    assert world.store.pending(0) == ("b-1", EMPTY.position, after.position, False)
     assert world.store.load(0) is None
     assert world.contents().customers == {}
     assert world.contents().sizes == {}
@@ -331,7 +331,7 @@ def test_a_new_owner_finishes_what_a_crash_left_half_applied(world: World, piece
     assert world.store.load(0).numbers == first.numbers
 
     world.store.claim(0, "token-2")
-    assert world.store.pending(0) == ("b-1", first.position, after.position)
+    assert world.store.pending(0) == ("b-1", first.position, after.position, True)
     assert outcome(lambda: world.store.apply([(0, "b-1", TOKEN)])) == "OwnershipLost"
     world.store.apply([(0, "b-1", "token-2")])
     assert world.store.load(0).rows == after.rows
@@ -455,12 +455,8 @@ def test_segments_hashes_follow_the_sizes(world: World) -> None:
     world.store.refresh_sizes()
     assert [world.contents().segments[s]["share"] for s in (1, 2)] == [str(2 / 3), str(1 / 3)]
     world.store.put_version(2, b"{}", {1: described[1], 2: {"name": "two", "status": "retired"}}, {})
-    assert world.contents().segments[2] == {
-        "name": "two",
-        "status": "retired",
-        "size": "1",
-        "share": str(1 / 3),
-    }
+    retired = {"name": "two", "status": "retired", "born": "1", "size": "1", "share": str(1 / 3)}
+    assert world.contents().segments[2] == retired  # keeps what it had
     world.commit(first.step({"c": 1})[1], "b-2")
     assert world.contents().sizes == {1: 3, 2: 0}
     world.store.refresh_sizes()
@@ -475,6 +471,20 @@ def test_a_segment_is_not_shown_before_its_version_is_published(world: World) ->
     assert world.contents().segments == {}
     world.store.put_version(1, b"{}", {4: {"name": "four", "status": "active"}}, {})
     assert world.contents().segments[4]["size"] == "1"
+
+
+def test_a_field_that_a_segment_has_no_more_goes(world: World) -> None:
+    world.store.put_version(1, b"{}", {4: {"name": "f", "status": "active", "f.old": "1"}}, {})
+    world.store.put_version(2, b"{}", {4: {"name": "f", "status": "active", "f.new": "1"}}, {})
+    assert set(world.contents().segments[4]) == {"name", "status", "f.new", "size", "share"}
+
+
+def test_positions_of_what_is_stored(world: World) -> None:
+    first, checkpoint = EMPTY.step({"a": 1}, events=7)
+    world.commit(checkpoint, "b-1")
+    world.store.stage([(Population(1).step({"b": 1})[1], "o-1", TOKEN)])
+    assert world.store.positions([0, 1, 2]) == {0: first.position}
+    assert world.store.positions([]) == {}
 
 
 def test_an_active_segment_without_customers_is_listed(world: World) -> None:

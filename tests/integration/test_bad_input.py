@@ -1,4 +1,4 @@
-"""What cannot be an event goes to the dead letters with position, stage and reason, and the stream goes on."""
+"""Bad input to the dead letters with position, stage and reason; the stream goes on."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from stream_seg.settings.servers import KafkaSettings
 
 try:
     from stream_seg.adapters.confluent.admin import ConfluentAdmin, answers
+    from stream_seg.adapters.confluent.history import ConfluentHistory
     from stream_seg.adapters.confluent.log import AtLeastOnceLog, TransactionalLog
     from stream_seg.adapters.confluent.models import ConfluentModels
     from stream_seg.adapters.confluent.source import ConfluentSource
@@ -58,6 +59,11 @@ class ConfluentClient:
     def models(self, topic: str) -> ConfluentModels:
         """Read a models topic."""
         return ConfluentModels(self._settings, topic, start_timeout_s=self._start_timeout_s)
+
+    def history(self, topic: str, group: str | None = None) -> ConfluentHistory:
+        """Read a topic from outside its groups."""
+        partitions = self.topics.partitions(topic)
+        return ConfluentHistory(self._settings, topic, group, partitions, self._start_timeout_s)
 
     def available(self, timeout_s: float = 1.0) -> bool:
         """Say whether a broker answers."""

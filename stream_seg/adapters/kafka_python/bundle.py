@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from stream_seg.adapters.kafka_python.admin import KafkaPythonAdmin, answers
+from stream_seg.adapters.kafka_python.history import KafkaPythonHistory
 from stream_seg.adapters.kafka_python.log import AtLeastOnceLog, TransactionalLog
 from stream_seg.adapters.kafka_python.models import KafkaPythonModels
 from stream_seg.adapters.kafka_python.source import KafkaPythonSource
@@ -49,6 +50,11 @@ class KafkaPythonClient:
     def models(self, topic: str) -> KafkaPythonModels:
         """Read a models topic."""
         return KafkaPythonModels(self._settings, topic, start_timeout_s=self._start_timeout_s)
+
+    def history(self, topic: str, group: str | None = None) -> KafkaPythonHistory:
+        """Read a topic from outside its groups."""
+        partitions = self.topics.partitions(topic)
+        return KafkaPythonHistory(self._settings, topic, group, partitions, self._start_timeout_s)
 
     def available(self, timeout_s: float = 1.0) -> bool:
         """Say whether a broker answers."""

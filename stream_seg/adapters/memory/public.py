@@ -57,8 +57,11 @@ class PublicView:
             return
         self.versions[version] = model
         for segment, fields in segments.items():
-            self.segments[segment] = {**fields, "size": str(self.sizes.get(segment, 0)), "share": "0"}
-            if fields.get("status") != "retired":
+            counted = {"size": str(self.sizes.get(segment, 0)), "share": "0"}
+            if fields.get("status") == "retired":  # keeps what it had
+                self.segments[segment] = {**self.segments.get(segment, {}), **fields, **counted}
+            else:
+                self.segments[segment] = {**fields, **counted}
                 self.sizes.setdefault(segment, 0)
         self.quality = dict(quality)
         self.current = version
