@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "status": "Show lag, rates, versions and workers.",
         "explain": "Show why a customer is where it is.",
         "audit": "Derive a label again, and compare.",
+        "compare": "Compare two runs: live, replays, exports.",
         "reset": "Delete a model's keys, offsets and topics.",
     }
 )

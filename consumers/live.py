@@ -19,6 +19,7 @@ from consumers.progress import LiveProgress
 from stream_seg.adapters.dead_letters import KafkaDeadLetters
 from stream_seg.adapters.kafka import KafkaClient, connect
 from stream_seg.adapters.kafka_topics import DEAD_LETTERS, LABELS, MODELS, TRANSITIONS, Prepared
+from stream_seg.adapters.outputs import LastLabels
 from stream_seg.adapters.redis import RedisStore
 from stream_seg.engine.committer import OutputTopics
 from stream_seg.engine.livemint import Patience
@@ -145,6 +146,7 @@ def live_worker(
             store=store,
             decoder=JsonDecoder(settings.event, settings.features),
             dead_letters=KafkaDeadLetters(f"{model}.{DEAD_LETTERS}", topic, prepared.dead_letter_bytes),
+            outputs=LastLabels(client, f"{model}.{LABELS}"),
             now_s=time.time,
         )
         clustering = settings.clustering

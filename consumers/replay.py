@@ -90,6 +90,9 @@ def run_replay(settings: Settings, options: ReplayOptions) -> int:
         stack.enter_context(progress)
         try:
             replay_events(source, driver, outputs, bounds, progress.at)
+        except KeyboardInterrupt:
+            progress.notice("stopped before the end: nothing is exported, and the replay has not finished")
+            raise
         finally:
             print_rejected(progress.console, outputs.tally)
         seconds = progress.seconds

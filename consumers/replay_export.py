@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from stream_seg.engine.minter import Minted
     from stream_seg.engine.outcome import Outcome
-    from stream_seg.engine.replay import Driver, Step
+    from stream_seg.engine.replay import Run, Step
     from stream_seg.events.batch import Rejected
 
     Column = list[str] | list[str | None] | NDArray[np.generic]
@@ -70,7 +70,7 @@ class Export:
     def rejected(self, rows: Sequence[Rejected]) -> None:
         """Rejected rows are no labels."""
 
-    def complete(self, driver: Driver) -> None:
+    def complete(self, driver: Run) -> None:
         """Write what is left, the customers as of the largest event time read, and the current version."""
         version = driver.current
         if version is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stream_seg.engine.minter import Minted
-    from stream_seg.engine.replay import Driver, Step
+    from stream_seg.engine.replay import Run, Step
     from stream_seg.events.batch import Rejected
 
 __all__ = ["Output", "Tally"]
@@ -34,7 +34,7 @@ class Output(Protocol):
     def rejected(self, rows: Sequence[Rejected]) -> None:
         """Rows that cannot be events."""
 
-    def complete(self, driver: Driver) -> None:
+    def complete(self, driver: Run) -> None:
         """The end was reached; whatever is not complete before this call must not look so."""
 
 
@@ -78,5 +78,5 @@ class Tally:
         room = max(NAMED_ROWS - len(self.first_rows), 0)
         self.first_rows += [(row.offset, row.message) for row in rows[:room]]
 
-    def complete(self, driver: Driver) -> None:
+    def complete(self, driver: Run) -> None:
         """Nothing is left to do."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.replay_store import EMITS, Kept, is_finished, replay_meta
-from consumers.replay_topics import ReplayTopics, replay_topics
+from consumers.replay_store import EMITS, Kept, is_finished, is_running, replay_meta
+from consumers.replay_topics import ReplayTopics, Sent, replay_topics
 from stream_seg.adapters.redis import RedisStore
 from stream_seg.errors import UsageError
 
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from consumers.replay_options import ReplayOptions
-    from consumers.replay_output import Output
     from stream_seg.engine.minter import Minted
-    from stream_seg.engine.replay import Driver, Step
+    from stream_seg.engine.replay import Run, Step
     from stream_seg.events.batch import Rejected
     from stream_seg.settings import Settings
 
@@ -49,6 +49,8 @@ def _replaces(store: RedisStore, topics: ReplayTopics, options: ReplayOptions) -
     again = "give --fresh to delete it and run it again, or another --name"
     if not options.fresh and is_finished(store):
         raise UsageError(f"Replay {options.name} has finished already: {again}.")
+    if not options.fresh and is_running(store, time.time()):
+        raise UsageError(f"Replay {options.name} is running: wait for it, or give another --name.")
     meta = store.meta()
     if not options.fresh and not meta and options.emit and topics.exist():
         raise UsageError(f"Topics of a former replay {options.name} are there, and no keys: {again}.")
@@ -70,40 +72,49 @@ class Served:
     topics: ReplayTopics
     stack: ExitStack
     replaces: bool
-    _outputs: list[Output] = field(default_factory=list)
+    _kept: Kept | None = None
+    _sent: Sent | None = None
 
     def step(self, step: Step) -> None:
-        """Tell both of a step."""
-        for output in self._begun():
-            output.step(step)
+        """Stage, send, apply: a replay whose place another one has taken sends nothing any more."""
+        kept = self._begun()
+        batch_id = kept.stage(step)
+        if self._sent is not None:
+            self._sent.step(step)
+        kept.apply(step, batch_id)
 
     def version(self, minted: Minted) -> None:
-        """Tell both of a version."""
-        for output in self._begun():
-            output.version(minted)
+        """Send it, then publish it."""
+        kept = self._begun()
+        kept.check()
+        if self._sent is not None:
+            self._sent.version(minted)
+        kept.version(minted)
 
     def rejected(self, rows: Sequence[Rejected]) -> None:
-        """Tell both of rejected rows."""
-        for output in self._begun():
-            output.rejected(rows)
+        """Send dead letters, and count them."""
+        kept = self._begun()
+        kept.check()
+        if self._sent is not None:
+            self._sent.rejected(rows)
+        kept.rejected(rows)
 
-    def complete(self, driver: Driver) -> None:
-        """Tell both of the end; the store, which says that the replay has finished, last."""
-        for output in self._begun():
-            output.complete(driver)
+    def complete(self, driver: Run) -> None:
+        """Everything has been sent: say that the replay has finished."""
+        self._begun().complete(driver)
 
-    def _begun(self) -> list[Output]:
-        if not self._outputs:
-            if self.replaces:
-                self._delete()
-            run, emits = f"replay:{self.options.name}", self.options.emit
-            meta = replay_meta(self.settings, self.source, run, emits=emits)
-            self.store.put_meta(meta)
-            worker = f"{socket.gethostname()}-{os.getpid()}"
-            if emits:
-                self._outputs.append(self.stack.enter_context(self.topics.begun(self.source, run)))
-            self._outputs.append(Kept(self.store, worker))
-        return self._outputs
+    def _begun(self) -> Kept:
+        if self._kept is not None:
+            return self._kept
+        if self.replaces:
+            self._delete()
+        run, emits = f"replay:{self.options.name}", self.options.emit
+        self.store.put_meta(replay_meta(self.settings, self.source, run, emits=emits))
+        if emits:
+            self._sent = self.stack.enter_context(self.topics.begun(self.source, run))
+        self._kept = Kept(self.store, f"{socket.gethostname()}-{os.getpid()}")
+        self.stack.callback(self._kept.leave)
+        return self._kept
 
     def _delete(self) -> None:
         """Delete the former replay: its topics, where it has any, before the keys that say so."""

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from consumers.replay_output import Tally
-    from stream_seg.engine.replay import Driver
+    from stream_seg.engine.replay import Run
     from stream_seg.engine.version import ModelVersion
 
 __all__ = ["print_rejected", "print_summary"]
 
 
-def print_summary(out: Console, model: str, driver: Driver, tally: Tally, seconds: float) -> None:
+def print_summary(out: Console, model: str, driver: Run, tally: Tally, seconds: float) -> None:
     """Print the segments and the counts of a finished replay."""
     version = driver.current
     if version is None:
@@ -64,7 +64,7 @@ def _transitions(tally: Tally) -> str:
     return f"{tally.transitions.total():,} transitions" + (f" ({by_cause})" if by_cause else "")
 
 
-def _segments(version: ModelVersion, driver: Driver) -> list[dict[str, Any]]:
+def _segments(version: ModelVersion, driver: Run) -> list[dict[str, Any]]:
     """The segments as ``segments`` shows them, with their sizes now."""
     sizes = dict.fromkeys((s.id for s in version.segments), 0)
     for state in driver.states.values():

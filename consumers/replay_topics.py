@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from stream_seg.engine.minter import Minted
     from stream_seg.engine.ports import DeadLetters, Log
-    from stream_seg.engine.replay import Driver, Step
+    from stream_seg.engine.replay import Step
     from stream_seg.events.batch import Rejected
     from stream_seg.settings.servers import KafkaSettings
 
@@ -80,7 +80,7 @@ class ReplayTopics:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An ``Output`` to the topics of ``model``; every call returns when its records are acknowledged."""
+    """What goes to the topics of ``model``; every call returns when its records are acknowledged."""
 
     model: str
     origin: Origin
@@ -112,9 +112,6 @@ class Sent:
     def rejected(self, rows: Sequence[Rejected]) -> None:
         """Dead letters: the rows as JSON."""
         self.log.commit(Transaction((), self.dead_letters(PARTITION, rows)))
-
-    def complete(self, driver: Driver) -> None:
-        """Everything has been acknowledged."""
 
     def _columns(self, kind: str, encoded: Encoded) -> Records:
         times = encoded.timestamp_ms.tolist()

@@ -90,6 +90,9 @@ class TopicAdmin(Protocol):
     def delete_group(self, group: str) -> None:
         """Delete a group's offsets; none there is no error. ``StateError`` while it has members."""
 
+    def members(self, group: str) -> int:
+        """How many members a group has now; none where there is no such group."""
+
     def oldest_ms(self, name: str, partitions: int) -> int | None:
         """The smallest timestamp among the partitions' first records; ``None`` where there are none."""
 
@@ -245,6 +248,10 @@ class Topics:
     def delete_group(self, group: str) -> None:
         """Delete a group's offsets; ``StateError`` while it has members."""
         self._admin.delete_group(group)
+
+    def members(self, group: str) -> int:
+        """How many members a group has now."""
+        return self._admin.members(group)
 
     def close(self) -> None:
         """End the connection."""

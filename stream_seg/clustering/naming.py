@@ -1,21 +1,29 @@
 """Readable names for segments, made from their centroids, and kept as long as they are true.
 
-A name is one classic reading where the features allow it, else the features that stand out most; words are
-added only to tell segments apart. A name that was given stays while all of its words still hold, with some
-tolerance, so that names keep still while centroids move a little.
+A name is one classic reading where the features allow it, else the features that stand out most; a word is
+added only to tell segments apart, and a number only where no word can. A name that was given stays while all
+of its words still hold, with some tolerance, so that names keep still while centroids move a little.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import count
 from typing import TYPE_CHECKING
 
-from stream_seg.clustering.vocabulary import FeatureMeaning, Term, feature_terms, reading_terms
+import numpy as np
+
+from stream_seg.clustering.vocabulary import (
+    FeatureMeaning,
+    Term,
+    feature_terms,
+    plain_silence,
+    reading_terms,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["FeatureMeaning", "name_segments"]
@@ -25,6 +33,8 @@ TOLERANCE = 0.3
 
 _WORDS = 3  # features in a name without a classic reading
 _AVERAGE = "average"
+_MARKED = 0.5
+_NUMBERED = re.compile(r" \d+$")
 
 
 def name_segments(
@@ -32,34 +42,72 @@ def name_segments(
     centres_z: NDArray[np.float64],
     sizes: Sequence[int] | NDArray[np.int64],
     previous: Mapping[int, str],
+    days: NDArray[np.float64] | None = None,
 ) -> list[str]:
     """Name every segment, each differently.
 
     Args:
         features: what the d features mean.
         centres_z: float64[k, d], centroids in z-scores of the population (without weights).
-        sizes: members of each segment; of two that could keep one name the larger does.
+        sizes: members of each segment; of two that could keep one name the larger does, and one without
+            members keeps its own: nothing is known against it.
         previous: names so far, by row of `centres_z`; only of segments that keep their id.
+        days: float64[k, d], centroids in the features' own unit, where known; `days_since` features are read
+            with them (`plain_silence`).
 
     Returns:
         k names, a function of the arguments alone.
 
     """
-    namer = _Namer(features, centres_z)
+    namer = _Namer(features, _plain(features, centres_z, days))
     by_size = sorted(range(len(centres_z)), key=lambda i: (-int(sizes[i]), i))
-    names: dict[int, str] = {}
-    for i in by_size:
-        name = previous.get(i)
-        if name is not None and name not in names.values() and namer.is_apt(name, i):
-            names[i] = name
+    names = _kept(namer, by_size, sizes, previous)
     fresh = [i for i in by_size if i not in names]
-    bases = {i: namer.base(i) for i in fresh}
+    bases = {i: namer.base(i) for i in by_size}
     for i in fresh:
-        rivals = [j for j in fresh if bases[j] == bases[i]]
-        kept = [j for j, name in names.items() if name.startswith(bases[i])]
-        longer = namer.longer_names(i, {*rivals, *kept})
-        names[i] = _distinct(longer, set(names.values()), shared=len(rivals) > 1)
+        taken = set(names.values())
+        rivals = [
+            j for j in by_size if j != i and (bases[j] == bases[i] or names.get(j, "").startswith(bases[i]))
+        ]
+        shared = any(j in fresh for j in rivals)
+        names[i] = next(n for n in namer.candidates(i, rivals, shared=shared) if n not in taken)
     return [names[i] for i in range(len(centres_z))]
+
+
+def _plain(
+    features: Sequence[FeatureMeaning], centres: NDArray[np.float64], days: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Return the centroids with every silence brought to where no reading of it is plainly false."""
+    result = centres.copy()
+    if days is not None:
+        for j, feature in enumerate(features):
+            if feature.aggregate == "days_since":
+                result[:, j] = [
+                    plain_silence(z, d)
+                    for z, d in zip(centres[:, j].tolist(), days[:, j].tolist(), strict=True)
+                ]
+    return result
+
+
+def _kept(
+    namer: _Namer,
+    by_size: Sequence[int],
+    sizes: Sequence[int] | NDArray[np.int64],
+    previous: Mapping[int, str],
+) -> dict[int, str]:
+    """Return the former names that stay, by row; a number stays only beside the name without it."""
+    names: dict[int, str] = {}
+    for numbered in (False, True):
+        for i in by_size:
+            name = previous.get(i)
+            if name is None or i in names or name in names.values():
+                continue
+            words = _NUMBERED.sub("", name)
+            if (words != name) != numbered or (numbered and words not in names.values()):
+                continue
+            if not sizes[i] or namer.is_apt(words, i):
+                names[i] = name
+    return names
 
 
 class _Namer:
@@ -74,11 +122,9 @@ class _Namer:
 
     def is_apt(self, name: str, i: int) -> bool:
         """Tell whether every word of `name` still holds for segment `i`, with tolerance."""
-        return self._holds(name, i) or self._holds(re.sub(r" \d+$", "", name), i)
-
-    def _holds(self, words: str, i: int) -> bool:
-        terms = [self._terms.get(word) for word in words.split(", ")]
-        return all(t is not None and t.margin(self._centres[i]) >= -TOLERANCE for t in terms)
+        terms = [self._terms.get(word) for word in name.split(", ")]
+        centre = self._centres[i]
+        return all(t is not None and t.margin(centre) >= -min(TOLERANCE, t.least) for t in terms)
 
     def base(self, i: int) -> str:
         """Return the shortest name for segment `i`, whoever else may have it."""
@@ -86,25 +132,41 @@ class _Namer:
         for reading in self._readings:
             if reading.margin(centre) >= 0.0:
                 return reading.text
-        words = sorted(self._standing_out(i)[:_WORDS], key=lambda t: t.features)
+        marked = [t for t in self._strongest(i) if t.least >= _MARKED]
+        words = sorted(marked[:_WORDS], key=lambda t: t.features)
         return ", ".join(t.text for t in words) or _AVERAGE
 
-    def longer_names(self, i: int, rivals: Collection[int]) -> list[str]:
-        """Return names for segment `i`, from the base on by a word longer each.
+    def candidates(self, i: int, rivals: Sequence[int], *, shared: bool) -> Iterator[str]:
+        """Give names for segment `i`, the best first, without end.
 
-        The words that set it most apart from `rivals` (which have the same base) come first.
+        The base (not if it is `shared` with a rival that gets its name now), then the base and a word, then
+        two; words first that hold for no rival, of the feature that sets the segment most apart from them.
         """
         base = self.base(i)
-        said = self._terms[base].features if base in self._terms else ()
-        apart = abs(self._centres[i] - self._centres[sorted(rivals)].mean(axis=0))
-        names = [base]
-        for term in sorted(self._standing_out(i), key=lambda t: -apart[t.features[0]]):
-            new = term.strong or term.features[0] not in said
-            if new and term.text not in base.split(", "):
-                names.append(f"{names[-1]}, {term.text}")
-        return names
+        if not shared:
+            yield base
+        longest = base
+        if rivals:
+            words = [t.text for t in self._telling(i, rivals) if t.text not in base.split(", ")]
+            yield from (f"{base}, {word}" for word in words)
+            pairs = [f"{base}, {a}, {b}" for n, a in enumerate(words) for b in words[n + 1 :]]
+            yield from pairs
+            longest = f"{base}, {words[0]}" if words else base
+        yield longest
+        yield from (f"{longest} {number}" for number in count(2))
 
-    def _standing_out(self, i: int) -> list[Term]:
+    def _telling(self, i: int, rivals: Sequence[int]) -> list[Term]:
+        """Return what can be said of segment `i`, what tells it from its rivals first."""
+        centre, others = self._centres[i], self._centres[list(rivals)]
+        apart = abs(centre - others.mean(axis=0))
+
+        def rank(term: Term) -> tuple[int, float]:
+            common = sum(term.margin(other) >= 0.0 for other in others)
+            return (common, -float(apart[term.features[0]]))
+
+        return sorted(self._strongest(i), key=rank)
+
+    def _strongest(self, i: int) -> list[Term]:
         """Return the strongest term that holds of each feature, the most marked feature first."""
         centre = self._centres[i]
         strongest: dict[int, Term] = {}
@@ -112,15 +174,3 @@ class _Namer:
             if term.margin(centre) >= 0.0:
                 strongest.setdefault(term.features[0], term)
         return sorted(strongest.values(), key=lambda t: (-abs(centre[t.features[0]]), t.features))
-
-
-def _distinct(names: Sequence[str], taken: set[str], *, shared: bool) -> str:
-    """Return the first name that is free: not the base if that is shared, and a numbered one at last."""
-    for name in names[1:] if shared else names:
-        if name not in taken:
-            return name
-    longest = names[-1]
-    number = 2
-    while f"{longest} {number}" in taken:
-        number += 1
-    return longest if longest not in taken else f"{longest} {number}"

@@ -127,6 +127,7 @@ def _row_type(slots: int) -> np.dtype[np.void]:
             ("since_ms", "<i8"),
             ("written_ms", "<i8"),
             ("segment", "<i4"),
+            ("former", "<i4"),
             ("version", "<i4"),
             ("slots", "<f8", (slots,)),
         ]
@@ -141,6 +142,7 @@ def encode_rows(state: State, which: NDArray[np.int64]) -> list[bytes]:
         table[name] = getattr(rows.aggregates, name)[which]
     for name in ("since_ms", "written_ms", "segment", "version"):
         table[name] = getattr(rows.placement, name)[which]
+    table["former"] = rows.former[which]
     size, raw = table.dtype.itemsize, table.tobytes()
     blobs = []
     for i, row in enumerate(which.tolist()):
@@ -199,6 +201,7 @@ def _put(state: State, row: int, body: bytes, kind: np.dtype[np.void]) -> None:
         getattr(aggregates, name)[row] = values[name]
     for name in ("since_ms", "written_ms", "segment", "version"):
         getattr(placement, name)[row] = values[name]
+    state.rows.former[row] = values["former"]
     at = kind.itemsize
     for place, taken in _sets(state, row):
         aggregates.sets[row, place, :taken] = np.frombuffer(body, dtype="<u8", count=taken, offset=at)

@@ -18,7 +18,7 @@ from stream_seg.clustering.lattice import ClusterSums
 from stream_seg.engine.minter import Minted, Minter, SamplePoints, Standing
 from stream_seg.engine.plan import ModelPlan
 from stream_seg.engine.reports import Report, Sample
-from stream_seg.engine.state import UNKNOWN
+from stream_seg.engine.state import UNKNOWN, Changes
 from stream_seg.engine.version import ModelVersion
 
 
@@ -66,7 +66,7 @@ class LiveMinter:
 
         What was counted since its last check is not known, and starts anew.
         """
-        self.minter.resume(version, *totals(gathered.reports))
+        self.minter.resume(version, *totals(gathered.reports), changes_of(gathered.reports))
 
     def warm_up(self, gathered: Gathered, now_s: float) -> Minted | None:
         """The first version, once enough is known or nothing more comes (design §4.4)."""
@@ -117,6 +117,7 @@ class LiveMinter:
             rows_passed=rows_passed,
             as_of_ms=max(r.clock_ms for r in gathered.reports.values()),
             sample=lambda: _union(gathered.samples, current),
+            changes=changes_of(gathered.reports),
         )
         return self.minter.check(standing), False
 
@@ -141,6 +142,11 @@ def totals(reports: Mapping[int, Report]) -> tuple[int, int]:
     """(events, rows passed) so far of all partitions that label."""
     running = [r for r in reports.values() if r.version]
     return sum(r.events for r in running), sum(r.rows_passed for r in running)
+
+
+def changes_of(reports: Mapping[int, Report]) -> Changes:
+    """Changes of segment so far of all partitions."""
+    return sum((r.changes for r in reports.values()), Changes())
 
 
 def _places(sample: Sample, version: ModelVersion) -> SamplePoints:

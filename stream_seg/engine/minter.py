@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from stream_seg.clustering.identity import Identities, Lineage, carry_ids, first_ids
 from stream_seg.clustering.lattice import ClusterSums
 from stream_seg.clustering.lloyd import assign, batch_kmeans
+from stream_seg.clustering.metrics import cost_per_customer
 from stream_seg.clustering.mint import Proposal, Scaling, propose, scaling_of, should_mint
 from stream_seg.clustering.structure import SMALL_SAMPLE, refit
+from stream_seg.engine.lineage import LineageRecord, lineage_record
 from stream_seg.engine.moments import moment
 from stream_seg.engine.naming import name_all
 from stream_seg.engine.plan import ModelPlan
-from stream_seg.engine.state import DAY_MS
+from stream_seg.engine.quality import Observer, Quality, clustering_quality, drift_of
+from stream_seg.engine.state import DAY_MS, Changes
 from stream_seg.engine.version import (
     FeatureScale,
     ModelVersion,
@@ -41,7 +44,7 @@ class Standing:
     """The population as the minter sees it: ``sums`` of all partitions under the current version.
 
     ``events`` and ``rows_passed`` so far over all partitions; ``as_of_ms`` the largest event time;
-    ``sample`` draws rows when asked.
+    ``sample`` draws rows when asked; ``changes`` of segment so far.
     """
 
     sums: ClusterSums
@@ -49,26 +52,7 @@ class Standing:
     rows_passed: int
     as_of_ms: int
     sample: Callable[[], SamplePoints]
-
-
-class Change(msgspec.Struct, frozen=True):
-    """What became of one segment with a version: ``what`` is born, renamed, split, merged or retired."""
-
-    what: str
-    segment: int
-    name: str
-    former_name: str | None = None
-    parent: int | None = None
-    into: int | None = None
-
-
-class LineageRecord(msgspec.Struct, frozen=True):
-    """``lineage/<v>``: how the segments of a version came from those of the version before it."""
-
-    version: int
-    instance: str
-    as_of: str
-    changes: tuple[Change, ...]
+    changes: Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +61,19 @@ class Minted:
 
     version: ModelVersion
     lineage: LineageRecord
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a version is made of, but for its number and its segments' ids and names."""
+
+    reason: Reason
+    scaling: Scaling
+    centres: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    as_of_ms: int
+    movement: Movement
+    quality: Quality
 
 
 @dataclass(slots=True)
@@ -94,6 +91,7 @@ class Minter:
     customers: int = 0
     structure_customers: int = 0
     structure_ms: int = field(default=-(2**62))
+    _observer: Observer = field(default_factory=Observer)
 
     def first(self, points: NDArray[np.int32], as_of_ms: int) -> Minted:
         """Seed version 1 from the vectors int32 [n, d] known at the end of warm-up (design §3.1); n ≥ 1."""
@@ -111,15 +109,21 @@ class Minter:
         )
         counts = np.bincount(fit.labels, minlength=len(fit.centres))
         order = np.argsort(-counts, kind="stable")
-        minted = self._mint(
-            "warm-up", scaling, fit.centres[order], counts[order], first_ids(len(order)), as_of_ms, Movement()
-        )
+        centres = fit.centres[order]
+        quality: Quality = {"cost_per_customer": fit.cost / len(points)}
+        quality |= clustering_quality(scaled, np.ones(len(points)), centres, plan.seed)
+        made = _Made("warm-up", scaling, centres, counts[order], as_of_ms, Movement(), quality)
+        minted = self._mint(made, first_ids(len(order)))
+        self._observer.start(Changes(), as_of_ms)
         self.customers = self.structure_customers = len(points)
         self.structure_ms = as_of_ms
         return minted
 
-    def resume(self, current: ModelVersion, events: int, rows_passed: int) -> None:
+    def resume(
+        self, current: ModelVersion, events: int, rows_passed: int, changes: Changes | None = None
+    ) -> None:
         """Go on from a version that exists already, counting from here to the next check."""
+        self._observer.start(changes or Changes(), current.as_of_ms)
         self.current = current
         self.events, self.rows_passed = events, rows_passed
         self.customers = self.structure_customers = current.customers
@@ -146,10 +150,18 @@ class Minter:
         if current is None:
             raise ValueError("there is no version to follow: seed the first one")
         self.events, self.rows_passed = standing.events, standing.rows_passed
+        standing = replace(standing, sample=cache(standing.sample))
+        if current.reason == "warm-up" and standing.as_of_ms <= current.as_of_ms:
+            return None  # what warm-up held back is still running: the version was made for its end
         proposal = propose(standing.sums, current.arrays.step, _scaling(current), current.centres_transformed)
         if proposal.residents == 0:
             return None
         self.customers = proposal.residents
+        self._observer.checked(
+            cost_per_customer(
+                standing.sums, current.arrays.step, _scaling(current), current.centres_transformed
+            )
+        )
         return self._restructured(current, proposal, standing) or self._moved(proposal, standing)
 
     def _moved(self, proposal: Proposal, standing: Standing) -> Minted | None:
@@ -161,9 +173,31 @@ class Minter:
         ids = Identities(tuple(s.id for s in current.segments), current.next_id, Lineage())
         centres = proposal.scaling.scaled(proposal.centres)
         movement = Movement(centroids=proposal.movement, scale=proposal.scale_drift)
-        return self._mint(
-            "mint", proposal.scaling, centres, standing.sums.count, ids, standing.as_of_ms, movement
-        )
+        cost = cost_per_customer(standing.sums, current.arrays.step, proposal.scaling, proposal.centres)
+        points, weights, _ = standing.sample()
+        scaled = proposal.scaling.scaled(points * current.arrays.step)
+        quality = {"cost_per_customer": cost} | self._quality(standing, proposal, scaled, weights, centres)
+        counts = standing.sums.count
+        made = _Made("mint", proposal.scaling, centres, counts, standing.as_of_ms, movement, quality)
+        return self._mint(made, ids)
+
+    def _quality(
+        self,
+        standing: Standing,
+        proposal: Proposal,
+        scaled: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        centres: NDArray[np.float64],
+    ) -> Quality:
+        """What can be said of the next version's ``centres`` on a sample in its scaled space."""
+        current = self.current
+        assert current is not None  # noqa: S101 - ``check`` has looked
+        names = [f.name for f in current.features]
+        return {
+            **clustering_quality(scaled, weights, centres, self.plan.seed),
+            **self._observer.minted(standing.changes, standing.as_of_ms, proposal.residents),
+            **drift_of(names, _scaling(current), proposal.scaling),
+        }
 
     def _restructured(self, current: ModelVersion, proposal: Proposal, standing: Standing) -> Minted | None:
         """Refit on a sample when due, and take the result if it is worth it (design §3.5)."""
@@ -196,21 +230,14 @@ class Minter:
         ids = carry_ids([s.id for s in current.segments], places, fit.labels, weights, k, current.next_id)
         counts = np.rint(np.bincount(fit.labels, weights=weights, minlength=k)).astype(np.int64)
         movement = Movement(centroids=proposal.movement, scale=proposal.scale_drift, gain=gain)
-        return self._mint(
-            "structure", proposal.scaling, fit.centres, counts, ids, standing.as_of_ms, movement
-        )
+        quality: Quality = {"cost_per_customer": fit.cost / float(weights.sum())}
+        quality |= self._quality(standing, proposal, scaled, weights, fit.centres)
+        made = _Made("structure", proposal.scaling, fit.centres, counts, standing.as_of_ms, movement, quality)
+        return self._mint(made, ids)
 
-    def _mint(
-        self,
-        reason: Reason,
-        scaling: Scaling,
-        centres: NDArray[np.float64],
-        counts: NDArray[np.int64],
-        identities: Identities,
-        as_of_ms: int,
-        movement: Movement,
-    ) -> Minted:
+    def _mint(self, made: _Made, identities: Identities) -> Minted:
         plan, former = self.plan, self.current
+        scaling, centres, counts = made.scaling, made.centres, made.counts
         number = 1 if former is None else former.version + 1
         before = {} if former is None else {s.id: s for s in former.segments}
         features = tuple(
@@ -244,8 +271,8 @@ class Minter:
         version = ModelVersion(
             version=number,
             instance=self.instance,
-            as_of=moment(as_of_ms),
-            reason=reason,
+            as_of=moment(made.as_of_ms),
+            reason=made.reason,
             seed=plan.seed,
             segments_wanted=plan.segments,
             features_hash=plan.features.hash,
@@ -255,10 +282,11 @@ class Minter:
             next_id=identities.next_id,
             customers=int(counts.sum()),
             rules=plan.rules,
-            movement=movement,
+            movement=made.movement,
+            quality=made.quality,
         )
         self.current = version
-        return Minted(version, _lineage(version, before, identities.lineage, gone))
+        return Minted(version, lineage_record(version, before, identities.lineage, gone))
 
 
 def _scaling(version: ModelVersion) -> Scaling:
@@ -268,21 +296,3 @@ def _scaling(version: ModelVersion) -> Scaling:
         scale=np.array([f.scale for f in scales]),
         weight=np.array([f.weight for f in scales]),
     )
-
-
-def _lineage(
-    version: ModelVersion, before: dict[int, Segment], lineage: Lineage, gone: tuple[Retired, ...]
-) -> LineageRecord:
-    split = {s.child for s in lineage.split}
-    changes = [
-        Change("split" if s.id in split else "born", s.id, s.name, parent=s.parent)
-        for s in version.segments
-        if s.id not in before
-    ]
-    changes += [
-        Change("renamed", s.id, s.name, former_name=before[s.id].name)
-        for s in version.segments
-        if s.id in before and before[s.id].name != s.name
-    ]
-    changes += [Change("retired" if r.into is None else "merged", r.id, r.name, into=r.into) for r in gone]
-    return LineageRecord(version.version, version.instance, version.as_of, tuple(changes))

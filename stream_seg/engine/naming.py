@@ -35,13 +35,12 @@ def name_all(
     if plan.names.mode == "plain":
         return [f"segment-{number}" for number in ids]
     weight = np.array([f.weight or 1.0 for f in features])
-    meanings = [FeatureMeaning(f.name, f.aggregate, f.weight) for f in plan.features.features]
+    meanings = [FeatureMeaning(f.name, f.aggregate, f.weight, f.where) for f in plan.features.features]
     kept = {i: previous[number] for i, number in enumerate(ids) if number in previous}
-    automatic = name_segments(meanings, centres / weight, sizes, kept)
-    given = [
-        plan.names.given(number, values)
-        for number, values in zip(ids, centroid_values(features, centres), strict=True)
-    ]
+    values = centroid_values(features, centres)
+    own_unit = np.array([list(v.values()) for v in values]).reshape(-1, len(features))
+    automatic = name_segments(meanings, centres / weight, sizes, kept, own_unit)
+    given = [plan.names.given(number, value) for number, value in zip(ids, values, strict=True)]
     return _distinct([own or name for own, name in zip(given, automatic, strict=True)])
 
 

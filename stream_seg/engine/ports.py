@@ -161,7 +161,7 @@ class Outputs(Protocol):
     """What has gone out to the output topics, read committed."""
 
     def last(self, partition: int) -> Emitted | None:
-        """The last of a partition's labels and dead letters; ``None`` where there are none."""
+        """That of a partition's last label; ``None`` where there is none."""
 
 
 class Models(Protocol):

@@ -31,6 +31,7 @@ def quality_fields(version: ModelVersion) -> dict[str, str]:
     known = {name: repr(value) for name, value in version.quality.items() if value is not None}
     return known | {
         "model_version": str(version.version),
+        "as_of": version.as_of,
         "reason": version.reason,
         "customers": str(version.customers),
         "centroid_movement": repr(version.movement.centroids),

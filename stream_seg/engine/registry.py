@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from stream_seg.engine.minter import LineageRecord, Minted
+from stream_seg.engine.lineage import LineageRecord
+from stream_seg.engine.minter import Minted
 from stream_seg.engine.moments import milliseconds, moment
 from stream_seg.engine.outcome import Adoption
 from stream_seg.engine.state import UNKNOWN

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream_seg.clustering.lattice import ClusterSums
 from stream_seg.engine.adoption import NextEvent, adoption
@@ -18,7 +19,7 @@ from stream_seg.engine.minter import Minted, Minter, SamplePoints, Standing
 from stream_seg.engine.outcome import Adoption, Outcome
 from stream_seg.engine.plan import ModelPlan
 from stream_seg.engine.reports import draw_sample
-from stream_seg.engine.state import UNKNOWN, Numbers, Position, State
+from stream_seg.engine.state import UNKNOWN, Changes, Numbers, Position, State
 from stream_seg.engine.step import step
 from stream_seg.engine.version import ModelVersion
 from stream_seg.events.batch import EventBatch
@@ -30,17 +31,19 @@ class Step:
 
     ``state`` as it is now, what ``outcome`` says, and the segment sizes before it.
 
-    ``adopted`` is the adoption that the step was, or ``None``.
+    ``adopted`` is the adoption that the step was, or ``None``. ``rank`` int64 are the places of its events in
+    the order in which all partitions' events were taken; ``None`` where the steps themselves come in it.
     """
 
     state: State
     outcome: Outcome
     sizes_before: dict[int, int]
     adopted: Adoption | None
+    rank: NDArray[np.int64] | None = None
 
 
-class Driver(Protocol):
-    """Takes a bounded history in the merged order, and tells of every step and version as it makes them."""
+class Run(Protocol):
+    """A history on its way through a model, as its outputs see it."""
 
     states: dict[int, State]
 
@@ -55,6 +58,10 @@ class Driver(Protocol):
     @property
     def as_of_ms(self) -> int:
         """The largest event time read so far; −1 before any event."""
+
+
+class Driver(Run, Protocol):
+    """Takes a bounded history in the merged order, and tells of every step and version as it makes them."""
 
     def feed(self, partition: int, batch: EventBatch) -> None:
         """Take the next events of the merged order; all of one partition."""
@@ -203,7 +210,7 @@ class Replay:
         while taken < len(batch):
             taken += self._step(state, self._part(state, batch, taken))
             known = int(batch.time_ms[taken]) if taken < len(batch) else next_event
-            self._check(partition, known)
+            self._check({partition: known})
 
     def _part(self, state: State, batch: EventBatch, start: int) -> EventBatch:
         """The events from ``start`` on, up to the next check and the next pass that is due by time."""
@@ -223,7 +230,8 @@ class Replay:
         self._on_step(Step(state, outcome, before, adopted))
         return 0 if outcome.events is None else len(outcome.events)
 
-    def _check(self, partition: int, next_event: NextEvent) -> None:
+    def _check(self, following: Mapping[int, NextEvent]) -> None:
+        """Mint if a check is due and the population asks for it; ``following``: next events, where known."""
         rows_passed = sum(s.numbers.rows_passed for s in self.states.values())
         if not self.minter.due(self.events, rows_passed):
             return
@@ -233,13 +241,14 @@ class Replay:
             rows_passed=rows_passed,
             as_of_ms=self.as_of_ms,
             sample=self._sample,
+            changes=sum((s.numbers.changes for s in self.states.values()), Changes()),
         )
         minted = self.minter.check(standing)
         if minted is None:
             return
         self._on_version(minted)
         for state in self.states.values():
-            known: NextEvent = next_event if state.partition == partition else "unknown"
+            known = following.get(state.partition, "unknown")
             self._step(state, adoption(state, minted.version, known))
 
     def _sample(self) -> SamplePoints:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_seg.clustering.lattice import ClusterSums
-from stream_seg.engine.state import UNKNOWN, Position, State
+from stream_seg.engine.state import UNKNOWN, Changes, Position, State
 
 _GOLDEN = 0x9E3779B97F4A7C15
 
@@ -19,8 +19,8 @@ class Report(msgspec.Struct, frozen=True):
     ``clock_ms`` event time or −1; ``next_event_ms`` the event time of its next unread event, ``None`` where
     there is none or it has not been fetched; ``caught_up`` whether it has read all there is; ``count``,
     ``total``, ``square_high``, ``square_low`` the sums as lists; ``rows_passed`` by passes b and c,
-    ``events`` taken, ``clipped`` features, ``rejected`` dead letters, so far; ``largest_event_ms`` equals
-    ``clock_ms`` but for adoptions moving the clock. ``worker``, ``reported_at_ms`` (wall time), ``lag``
+    ``events`` taken, ``clipped`` features, ``rejected`` dead letters, ``changes`` of segment, so far;
+    ``largest_event_ms`` equals ``clock_ms`` but for adoptions moving the clock. ``worker``, ``reported_at_ms`` (wall time), ``lag``
     (records) and ``events_per_second`` are for people and for the minter's patience; no label depends on
     them.
     """
@@ -45,6 +45,7 @@ class Report(msgspec.Struct, frozen=True):
     reported_at_ms: int = UNKNOWN
     lag: int | None = None
     events_per_second: float = 0.0
+    changes: Changes = Changes()
 
     @property
     def sums(self) -> ClusterSums:
@@ -110,6 +111,7 @@ def report(
         total=sums.total.tolist(),
         square_high=sums.square_high.tolist(),
         square_low=sums.square_low.tolist(),
+        changes=numbers.changes,
     )
 
 

@@ -25,8 +25,8 @@ class RowColumns:
     """n residents in ascending order of ``row``, the row number int64 [n].
 
     ``customers`` ids; ``first_ms``, ``last_ms``, ``events``, ``since_ms`` and ``written_ms`` int64 [n];
-    ``segment`` and ``version`` int32 [n]; ``slots`` float64 [n, s] as the features' layout has them;
-    ``sets`` uint64: of each distinct feature in turn the taken places of all rows, one after the other (a
+    ``segment``, ``version`` and ``former`` int32 [n]; ``slots`` float64 [n, s] as the features' layout has
+    them; ``sets`` uint64: of each distinct feature in turn the taken places of all rows, one after the other (a
     row's slot says how many).
     """
 
@@ -39,6 +39,7 @@ class RowColumns:
     written_ms: NDArray[np.int64]
     segment: NDArray[np.int32]
     version: NDArray[np.int32]
+    former: NDArray[np.int32]
     slots: NDArray[np.float64]
     sets: list[NDArray[np.uint64]]
 
@@ -63,6 +64,7 @@ def columns_of(state: State) -> RowColumns:
         customers=[str(rows.customers[row]) for row in which.tolist()],
         **{name: getattr(rows.aggregates, name)[which] for name in AGGREGATE_COLUMNS},
         **{name: getattr(rows.placement, name)[which] for name in PLACEMENT_COLUMNS},
+        former=rows.former[which],
         slots=slots,
         sets=[
             rows.aggregates.sets[which, place][_taken(slots[:, slot])]
@@ -87,6 +89,7 @@ def state_of(
         getattr(aggregates, name)[which] = getattr(columns, name)
     for name in PLACEMENT_COLUMNS:
         getattr(placement, name)[which] = getattr(columns, name)
+    state.rows.former[which] = columns.former
     for place, slot in enumerate(distinct_slots(features)):
         taken = _taken(columns.slots[:, slot])
         if taken.sum() != len(columns.sets[place]):

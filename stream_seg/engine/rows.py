@@ -23,7 +23,8 @@ _FIRST_CAPACITY = 1024
 class Rows:
     """Columns with room to grow.
 
-    ``used`` row numbers have been given out, ``free`` of them are empty again.
+    ``used`` row numbers have been given out, ``free`` of them are empty again; ``former`` int32 is the
+    segment that each row came from when it last changed (−1: it never has).
     """
 
     def __init__(self, features: FeatureSet) -> None:
@@ -35,6 +36,7 @@ class Rows:
         self._capacity = 0
         self.aggregates = _aggregates(features, 0)
         self.placement = _placement(len(features), 0)
+        self.former = np.full(0, -1, dtype=np.int32)
 
     @property
     def used(self) -> int:
@@ -88,6 +90,7 @@ class Rows:
         self.aggregates.events[row] = 0
         self.placement.cluster[row] = -1
         self.placement.segment[row] = -1
+        self.former[row] = -1
         return customer
 
     def put(self, row: int, customer: str) -> None:
@@ -116,7 +119,10 @@ class Rows:
         news: tuple[NDArray[Any], ...] = (*aggregates, *placement)
         for old, new in zip(olds, news, strict=True):
             new[: self._capacity] = old
+        former = np.full(capacity, -1, dtype=np.int32)
+        former[: self._capacity] = self.former
         self.aggregates, self.placement, self._capacity = aggregates, placement, capacity
+        self.former = former
 
     def _give(self, customer: str) -> int:
         if self.free:

@@ -25,12 +25,11 @@ class Saved(NamedTuple):
 
 
 class Snapshots(Protocol):
-    """Copies of partitions, kept where a loss of the store does not reach them.
+    """Copies of partitions, kept where a loss of the store does not reach them."""
 
-    ``where`` says where, for people.
-    """
-
-    where: str
+    @property
+    def where(self) -> str:
+        """Where, for people; ``""`` where none are kept."""
 
     def due(self, now_s: float) -> bool:
         """Whether one should be taken now."""

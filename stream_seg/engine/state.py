@@ -32,6 +32,22 @@ class Position(msgspec.Struct, frozen=True, order=True):
     batch: int = 0
 
 
+class Changes(msgspec.Struct, frozen=True):
+    """Changes of segment so far: ``made`` by behaviour, silence and model; ``reverted`` by a later one.
+
+    A change is reverted by one that brings the customer back within seven days of event time. Forgetting
+    is none.
+    """
+
+    made: tuple[int, int, int] = (0, 0, 0)
+    reverted: int = 0
+
+    def __add__(self, other: Changes) -> Changes:
+        """Both together."""
+        a, b = self.made, other.made
+        return Changes((a[0] + b[0], a[1] + b[1], a[2] + b[2]), self.reverted + other.reverted)
+
+
 class Numbers(msgspec.Struct, frozen=True):
     """What is stored of a partition beside its rows (design §5).
 
@@ -40,7 +56,8 @@ class Numbers(msgspec.Struct, frozen=True):
     ``clock_ms`` event time or −1; ``last_pass_ms`` and ``next_pass_ms`` event time or −1;
     ``pass_interval_ms`` between passes; ``residents_at_pass`` at the last pass; ``rows_passed`` by passes of
     kinds b and c so far; ``events`` accepted so far; ``version`` adopted, 0 for none; ``used`` row numbers
-    given out; ``clipped`` features beyond the lattice so far; ``sizes`` members per segment id.
+    given out; ``clipped`` features beyond the lattice so far; ``sizes`` members per segment id;
+    ``changes`` of segment so far.
     """
 
     position: Position = Position()
@@ -56,6 +73,7 @@ class Numbers(msgspec.Struct, frozen=True):
     used: int = 0
     clipped: int = 0
     sizes: dict[int, int] = {}
+    changes: Changes = Changes()
 
 
 @dataclass(slots=True)

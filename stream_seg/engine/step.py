@@ -12,26 +12,10 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from stream_seg.clustering.lattice import ClusterSums
-from stream_seg.engine.kernels import (
-    DRIVERS,
-    Clock,
-    Drivers,
-    Events,
-    LabelColumns,
-    explain_pass,
-    run_events,
-    run_pass,
-)
-from stream_seg.engine.outcome import (
-    BEHAVIOUR,
-    MODEL,
-    NOWHERE,
-    SILENCE,
-    Adoption,
-    Outcome,
-    Transitions,
-)
-from stream_seg.engine.state import DAY_MS, UNKNOWN, Numbers, Position, State
+from stream_seg.engine.kernels import Clock, Drivers, Events, LabelColumns, run_events
+from stream_seg.engine.moves import Moves, blank_drivers
+from stream_seg.engine.outcome import MODEL, NOWHERE, SILENCE, Adoption, Outcome, Transitions
+from stream_seg.engine.state import UNKNOWN, Position, State
 from stream_seg.events.batch import EventBatch
 
 
@@ -58,7 +42,7 @@ def _adopt(state: State, adoption: Adoption) -> Outcome:
     placement.cluster[:used] = np.where(known, version.places[np.where(known, segment, 0)], -1)
     state.sums = ClusterSums.zeros(len(version.segments), len(state.features))
     state.numbers = replace(state.numbers, version=version.version, clock_ms=adoption.clock_ms)
-    moved = _Moves()
+    moved = Moves()
     if adoption.clock_ms != UNKNOWN:
         moved.add_pass(state, adoption.next_offset, MODEL)
     return _outcome(state, None, None, moved, start, adoption.next_offset, clipped=0)
@@ -67,8 +51,8 @@ def _adopt(state: State, adoption: Adoption) -> Outcome:
 def _take(state: State, batch: EventBatch, *, stop_after_pass: bool) -> Outcome:
     start = state.numbers.position
     labels = _blank_labels(len(batch))
-    drivers = _blank_drivers(len(batch))
-    moved = _Moves()
+    drivers = blank_drivers(len(batch))
+    moved = Moves()
     taken, clipped = 0, 0
     used = state.rows.used
     row, new = state.rows.numbers_of(batch.customers)
@@ -76,7 +60,7 @@ def _take(state: State, batch: EventBatch, *, stop_after_pass: bool) -> Outcome:
         began = taken
         taken, lost = _run(state, batch, row, began, labels, drivers)
         clipped += lost
-        moved.add_events(batch, labels, drivers, began, taken)
+        moved.add_events(state, batch, row, labels, drivers, began, taken)
         if not _pass_is_due(state):
             continue
         forgot = moved.add_pass(state, int(batch.offset[taken - 1]) + 1, SILENCE)
@@ -140,162 +124,11 @@ def _pass_is_due(state: State) -> bool:
     return timely or _residents(state) >= state.growth_limit
 
 
-class _Moves:
-    """Gathers the transitions, written and removed rows of one step."""
-
-    def __init__(self) -> None:
-        self.transitions: list[Transitions] = []
-        self.written: list[NDArray[np.int64]] = []
-        self.removed: list[tuple[int, str]] = []
-        self.passes = 0
-
-    def add_events(
-        self, batch: EventBatch, labels: LabelColumns, drivers: Drivers, began: int, taken: int
-    ) -> None:
-        """The changes of segment among events ``began`` to ``taken``; a customer's first is none."""
-        segment, previous = labels.segment[began:taken], labels.previous[began:taken]
-        at = np.flatnonzero((segment != previous) & (previous != NOWHERE)) + began
-        if not len(at):
-            return
-        self.transitions.append(
-            Transitions(
-                customers=[batch.customers[i] for i in at.tolist()],
-                origin=labels.previous[at],
-                target=labels.segment[at],
-                cause=np.full(len(at), BEHAVIOUR, dtype=np.int8),
-                dwell_ms=labels.dwell_ms[at],
-                event_time_ms=batch.time_ms[at],
-                offset=batch.offset[at],
-                drivers=Drivers._make(column[at] for column in drivers),
-            )
-        )
-
-    def add_pass(self, state: State, offset: int, cause: int) -> bool:
-        """Make a pass at the partition's clock; returns whether a customer was forgotten."""
-        rows, version, numbers = state.rows, state.version, state.numbers
-        if version is None:
-            raise ValueError("a pass needs a version")
-        now = numbers.clock_ms
-        used = rows.used
-        origin_ids = rows.placement.segment[:used].copy()
-        changed, forgotten = np.empty(used, np.int64), np.empty(used, np.int64)
-        origin, entered = np.empty(used, np.int32), np.empty(used, np.int64)
-        rules = version.rules
-        forget_ms = np.inf if rules.forget_after_days is None else rules.forget_after_days * DAY_MS
-        moved, lost, left, ageing = run_pass(
-            now,
-            used,
-            rows.aggregates,
-            rows.placement,
-            state.features.layout,
-            version.arrays,
-            version.version,
-            rules.hysteresis,
-            forget_ms,
-            state.kernel_sums,
-            changed,
-            origin,
-            entered,
-            forgotten,
-        )
-        self.passes += 1
-        changed, forgotten = changed[:moved], forgotten[:lost]
-        self._add_changes(state, changed, origin[:moved], entered[:moved], origin_ids, offset, cause)
-        self._forget(state, forgotten, offset)
-        state.numbers = _after_pass(state, left, ageing, counted=cause == SILENCE)
-        return lost > 0
-
-    def _add_changes(
-        self,
-        state: State,
-        changed: NDArray[np.int64],
-        origin: NDArray[np.int32],
-        entered: NDArray[np.int64],
-        origin_ids: NDArray[np.int32],
-        offset: int,
-        cause: int,
-    ) -> None:
-        if not len(changed):
-            return
-        now, rows = state.numbers.clock_ms, state.rows
-        drivers = _blank_drivers(len(changed))
-        explain_pass(
-            now,
-            cause == SILENCE,
-            changed,
-            origin,
-            entered,
-            rows.aggregates,
-            rows.placement,
-            state.features.layout,
-            state.arrays,
-            drivers,
-        )
-        self.written.append(changed)
-        self.transitions.append(
-            Transitions(
-                customers=[str(rows.customers[row]) for row in changed.tolist()],
-                origin=origin_ids[changed],
-                target=rows.placement.segment[changed],
-                cause=np.full(len(changed), cause, dtype=np.int8),
-                dwell_ms=np.maximum(now - entered, 0),
-                event_time_ms=np.full(len(changed), now, dtype=np.int64),
-                offset=np.full(len(changed), offset, dtype=np.int64),
-                drivers=drivers,
-            )
-        )
-
-    def _forget(self, state: State, forgotten: NDArray[np.int64], offset: int) -> None:
-        if not len(forgotten):
-            return
-        now, rows = state.numbers.clock_ms, state.rows
-        origin = rows.placement.segment[forgotten]
-        entered = rows.placement.since_ms[forgotten]
-        customers = [rows.remove(row) for row in forgotten.tolist()]
-        self.removed.extend(zip(forgotten.tolist(), customers, strict=True))
-        self.transitions.append(
-            Transitions(
-                customers=customers,
-                origin=origin,
-                target=np.full(len(forgotten), NOWHERE, dtype=np.int32),
-                cause=np.full(len(forgotten), SILENCE, dtype=np.int8),
-                dwell_ms=np.maximum(now - entered, 0),
-                event_time_ms=np.full(len(forgotten), now, dtype=np.int64),
-                offset=np.full(len(forgotten), offset, dtype=np.int64),
-                drivers=_blank_drivers(len(forgotten)),
-            )
-        )
-
-
-def _after_pass(state: State, residents: int, ageing: float, *, counted: bool) -> Numbers:
-    """The numbers after a pass: when the next is due (design §3.3)."""
-    numbers, version = state.numbers, state.version
-    assert version is not None  # noqa: S101 - the caller made the pass under it
-    rules = version.rules
-    now, interval = numbers.clock_ms, numbers.pass_interval_ms
-    elapsed = now - numbers.last_pass_ms
-    if numbers.last_pass_ms == UNKNOWN:
-        interval = rules.pass_longest_ms
-    elif residents and elapsed >= rules.pass_ignore_ms:
-        aged = float(np.sqrt(ageing / residents))
-        due = elapsed * rules.pass_ageing / aged if aged > 0.0 else np.inf
-        interval = int(min(max(due, rules.pass_shortest_ms), rules.pass_longest_ms))
-    return replace(
-        numbers,
-        last_pass_ms=now,
-        next_pass_ms=now + interval,
-        pass_interval_ms=interval,
-        residents_at_pass=residents,
-        passes=numbers.passes + 1,
-        rows_passed=numbers.rows_passed + (residents if counted else 0),
-    )
-
-
 def _outcome(
     state: State,
     events: EventBatch | None,
     labels: LabelColumns | None,
-    moved: _Moves,
+    moved: Moves,
     start: Position,
     next_offset: int,
     clipped: int,
@@ -333,7 +166,3 @@ def _blank_labels(n: int) -> LabelColumns:
         confidence=np.zeros(n),
         dwell_ms=np.zeros(n, dtype=np.int64),
     )
-
-
-def _blank_drivers(n: int) -> Drivers:
-    return Drivers(np.full((n, DRIVERS), -1, dtype=np.int32), np.zeros((n, DRIVERS)), np.zeros((n, DRIVERS)))

@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from stream_seg.adapters.local import LocalServers
-from stream_seg.adapters.local.process import LocalServer
-from stream_seg.adapters.local.redis import find_redis, local_redis
-from tests.chaos.crew import Crew, crew
-from tests.chaos.scenarios import Theatre
+from tests.chaos.theatre import Scenario, Theatre, Verdicts, theatre
+
+AT_ONCE = 6
+"""Scenarios played at the same time: they wait for session time-outs most of theirs."""
 
 
 @pytest.fixture
-def hired() -> Iterator[Crew]:
-    """Workers of one test; all of them end with it."""
-    with crew() as workers:
-        yield workers
+def stage(servers: LocalServers, tmp_path: Path) -> Iterator[Theatre]:
+    """A theatre for one test."""
+    with theatre(tmp_path, servers.bootstrap_servers) as built:
+        yield built
 
 
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[LocalServer]:
-    """A Redis that one test has to itself; what it stores outlives its end."""
-    redis = local_redis(find_redis(), tmp_path / "redis", keep=True)
-    redis.start()
-    try:
-        yield redis
-    finally:
-        redis.kill()
+@pytest.fixture(scope="module")
+def verdicts(
+    request: pytest.FixtureRequest, servers: LocalServers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Verdicts]:
+    """The module's ``SCENARIOS`` that were asked for, played some at a time; each test waits for its own."""
+    scenarios: dict[str, Scenario] = request.module.SCENARIOS
+    wanted = {name for item in request.session.items for name in _parameters(item)}
+    with (
+        theatre(tmp_path_factory.mktemp("chaos"), servers.bootstrap_servers) as built,
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
+        yield {name: pool.submit(play, built) for name, play in scenarios.items() if name in wanted}
+        built.crew.end()
 
 
-@pytest.fixture
-def theatre(
-    servers: LocalServers, hired: Crew, tmp_path: Path, fresh_name: Callable[[str], str]
-) -> Theatre:
-    """Where scenarios are played: the shared servers, and workers of this test."""
-    return Theatre(hired, tmp_path, servers.bootstrap_servers, servers.redis_url, fresh_name)
+def _parameters(item: pytest.Item) -> list[str]:
+    callspec = getattr(item, "callspec", None)
+    return [] if callspec is None else [str(value) for value in callspec.params.values()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -122,5 +123,5 @@ def _send(producer: KafkaProducer, topic: str, orders: Iterable[Order]) -> None:
 def cut(orders: Sequence[Order], parts: int) -> Iterator[Sequence[Order]]:
     """Consecutive parts of about equal length."""
     edges = np.linspace(0, len(orders), parts + 1).astype(int).tolist()
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         yield orders[begin:end]

@@ -14,32 +14,48 @@ from stream_seg.events.records import RawRecords
 PATIENCE_S = 60.0
 
 
-def read_topic(bootstrap_servers: str, topic: str, partitions: int) -> dict[int, list[Any]]:
-    """Every committed record of each partition in order, to the end as of the call."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        fetch_max_wait_ms=50,
-    )
-    try:
-        places = [TopicPartition(topic, p) for p in range(partitions)]
-        consumer.assign(places)
-        consumer.seek_to_beginning(*places)
-        return _read(consumer, consumer.end_offsets(places))
-    finally:
-        consumer.close()
+class Reader:
+    """Reads topics whole, and what a group has committed, over one connection."""
 
+    def __init__(self, bootstrap_servers: str, group: str) -> None:
+        """Connect; the group is looked at, not joined."""
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=bootstrap_servers,
+            group_id=group,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            fetch_max_wait_ms=20,
+        )
 
-def _read(consumer: KafkaConsumer, ends: Mapping[TopicPartition, int]) -> dict[int, list[Any]]:
-    found: dict[int, list[Any]] = {place.partition: [] for place in ends}
-    deadline = time.monotonic() + PATIENCE_S
-    while any(consumer.position(place) < end for place, end in ends.items()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"could not be read to its end within {PATIENCE_S:.0f} s: {dict(ends)}")
-        for place, records in consumer.poll(timeout_ms=100).items():
-            found[place.partition] += records
-    return found
+    def topics(self, topics: Mapping[str, int]) -> dict[str, dict[int, list[Any]]]:
+        """Topic → partition → every committed record in order, to the end as of the call.
+
+        ``topics`` says how many partitions each has.
+        """
+        places = [TopicPartition(topic, p) for topic, partitions in topics.items() for p in range(partitions)]
+        self._consumer.assign(places)
+        self._consumer.seek_to_beginning(*places)
+        ends = self._consumer.end_offsets(places)
+        found: dict[str, dict[int, list[Any]]] = {topic: {} for topic in topics}
+        for place in places:
+            found[place.topic][place.partition] = []
+        left = {place for place in places if ends[place]}
+        deadline = time.monotonic() + PATIENCE_S
+        while left:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"could not be read to their ends within {PATIENCE_S:.0f} s: {left}")
+            for place, records in self._consumer.poll(timeout_ms=50).items():
+                found[place.topic][place.partition] += records
+            left = {place for place in left if self._consumer.position(place) < ends[place]}
+        return found
+
+    def committed(self, topic: str, partitions: int) -> dict[int, int | None]:
+        """What the group has committed, partition by partition."""
+        return {p: self._consumer.committed(TopicPartition(topic, p)) for p in range(partitions)}
+
+    def close(self) -> None:
+        """End the connection."""
+        self._consumer.close()
 
 
 def raw(records: Sequence[Any], *, single: bool) -> RawRecords:
@@ -53,19 +69,3 @@ def raw(records: Sequence[Any], *, single: bool) -> RawRecords:
         next_offset=int(offset[-1]) + 1 if len(offset) else 0,
         single_partition=single,
     )
-
-
-def committed_offsets(
-    bootstrap_servers: str, group: str, topic: str, partitions: int
-) -> dict[int, int | None]:
-    """What the group has committed, partition by partition."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
-        group_id=group,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-    )
-    try:
-        return {p: consumer.committed(TopicPartition(topic, p)) for p in range(partitions)}
-    finally:
-        consumer.close()

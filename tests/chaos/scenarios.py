@@ -3,50 +3,24 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from stream_seg.adapters.redis import RedisStore
-from tests.chaos.crew import Crew, Hand
-from tests.chaos.orders import Order, Shop, send
+from tests.chaos.orders import Shop
 from tests.chaos.scene import Scene
-from tests.chaos.verify import Verdict, verify
+from tests.chaos.theatre import Theatre
+from tests.chaos.verify import Verdict
 from tests.chaos.worker import Duty, Halt
 
-SMALL = Shop(customers=80, partitions=2, days=12)
-COUNT = 240
-SESSION_S = 3.0
+SMALL = Shop(customers=80, partitions=2, days=6)
+COUNT = 160
 
 
-@dataclass(frozen=True)
-class Theatre:
-    """Servers, a folder, and workers to hire; ``name`` makes names that nobody else has."""
-
-    crew: Crew
-    folder: Path
-    bootstrap_servers: str
-    redis_url: str
-    name: Callable[[str], str]
-
-    def scene(self, orders: Sequence[Order], *, partitions: int = SMALL.partitions, **options: Any) -> Scene:
-        """A model of its own, its topic filled with ``orders``."""
-        name = self.name("chaos")
-        given = {"bootstrap_servers": self.bootstrap_servers, "redis_url": self.redis_url, **options}
-        scene = Scene(self.folder, name, f"{name}-orders", **given)
-        scene.create(partitions)
-        send(scene.bootstrap_servers, scene.topic, orders)
-        return scene
-
-    def finish(self, scene: Scene) -> Verdict:
-        """Have a worker do what is left, and judge."""
-        hand = self.crew.hire(Duty(scene.config, until_end=True))
-        assert hand.wait_end() == 0, hand.messages[-5:]
-        return verify(scene.settings)
-
-
-def killed(theatre: Theatre, step: str, count: int = 3, *, shop: Shop = SMALL, orders: int = COUNT) -> Verdict:
+def killed(
+    theatre: Theatre, step: str, count: int = 3, *, shop: Shop = SMALL, orders: int = COUNT
+) -> Verdict:
     """A worker kills itself at a step; the next one does the rest."""
     scene = theatre.scene(shop.orders(orders), partitions=shop.partitions)
     first = theatre.crew.hire(Duty(scene.config, halts=(Halt(step, count),)))
@@ -82,8 +56,8 @@ def zombie(theatre: Theatre, step: str, count: int = 3) -> Verdict:
     second.wait_commits(1)
     second.wait_idle()
     first.go_on()
-    send(scene.bootstrap_servers, scene.topic, late)
-    return _drained(theatre, scene, [second, first])
+    theatre.send(scene, late)
+    return theatre.drain(scene, [second, first])
 
 
 def zombie_within_apply(theatre: Theatre) -> Verdict:
@@ -95,8 +69,8 @@ def zombie_within_apply(theatre: Theatre) -> Verdict:
     second = theatre.crew.hire(Duty(scene.config, tells=frozenset({"after_settle"})))
     second.wait_step("after_settle", 2)
     first.go_on()
-    send(scene.bootstrap_servers, scene.topic, shop.orders(100))
-    return _drained(theatre, scene, [second, first])
+    theatre.send(scene, shop.orders(100))
+    return theatre.drain(scene, [second, first])
 
 
 def open_transaction_of_the_forgotten(theatre: Theatre, mutant: str = "") -> Verdict:
@@ -113,7 +87,7 @@ def open_transaction_of_the_forgotten(theatre: Theatre, mutant: str = "") -> Ver
     second.look_for(_committed_events, 2.0)  # one that does not wait goes on here
     first.go_on()
     second.wait_commits(1)
-    return _drained(theatre, scene, [first, second])
+    return theatre.drain(scene, [first, second])
 
 
 def zombie_with_a_new_producer(theatre: Theatre, mutant: str = "") -> Verdict:
@@ -122,8 +96,8 @@ def zombie_with_a_new_producer(theatre: Theatre, mutant: str = "") -> Verdict:
     Only the generation in its group metadata keeps its labels out.
     """
     scene = theatre.scene(SMALL.orders(COUNT))
-    assert not theatre.finish(scene).violations
-    send(scene.bootstrap_servers, scene.topic, replace(SMALL, first=COUNT).orders(60))
+    theatre.catch_up(scene)
+    theatre.send(scene, replace(SMALL, first=COUNT).orders(60))
     halt = Halt("after_stage", 1, signal.SIGSTOP)
     first = theatre.crew.hire(Duty(scene.config, halts=(halt,), mutant=mutant))
     first.wait_step("after_stage")
@@ -131,8 +105,8 @@ def zombie_with_a_new_producer(theatre: Theatre, mutant: str = "") -> Verdict:
     second.wait_commits(1)
     second.wait_idle()
     first.go_on()
-    send(scene.bootstrap_servers, scene.topic, replace(SMALL, first=COUNT + 60).orders(30))
-    return _drained(theatre, scene, [first, second])
+    theatre.send(scene, replace(SMALL, first=COUNT + 60).orders(30))
+    return theatre.drain(scene, [first, second])
 
 
 def forget(scene: Scene) -> None:
@@ -146,11 +120,3 @@ def forget(scene: Scene) -> None:
 
 def _committed_events(message: dict[str, Any]) -> bool:
     return bool(message["what"] == "committed" and message["events"])
-
-
-def _drained(theatre: Theatre, scene: Scene, hands: Sequence[Hand]) -> Verdict:
-    """Have a worker do what is left, while those that are there go in order, and judge."""
-    hands[0].wait_idle()
-    for hand in hands:
-        assert hand.dismiss() == 0, hand.messages[-5:]
-    return theatre.finish(scene)

@@ -53,6 +53,8 @@ bootstrap_servers = "{bootstrap_servers}"
 client = "{client}"
 session_timeout_ms = {session_timeout_ms}
 transaction_timeout_ms = {transaction_timeout_ms}
+[kafka.options]
+{kafka_options}
 [redis]
 url = "{redis_url}"
 [delivery]
@@ -74,6 +76,7 @@ class Scene:
     warm_up_idle_s: float = 1.0
     session_timeout_ms: int = 3000
     transaction_timeout_ms: int = 4000
+    kafka_options: str = ""
     config: Path = field(init=False)
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from stream_seg.events.decoder import JsonDecoder
 from stream_seg.events.records import Decoded
 from stream_seg.settings import Settings, load_settings
 from tests.chaos.derive import Derived, derive
-from tests.chaos.read import committed_offsets, raw, read_topic
+from tests.chaos.read import Reader, raw
 
 
 @dataclass
@@ -49,9 +50,9 @@ class Verdict:
     def __str__(self) -> str:
         """One line for people, and one for each violation."""
         counts = (
-            f"{self.accepted} events, {self.labels} labels, {self.transitions} transitions, {self.rejected} dead "
-            f"letters, {self.versions} versions, {self.adoptions} adoptions, {self.customers} customers; "
-            f"{self.missing} missing, {self.doubled} doubled, {self.wrong} wrong"
+            f"{self.accepted} events, {self.labels} labels, {self.transitions} transitions, {self.rejected} "
+            f"dead letters, {self.versions} versions, {self.adoptions} adoptions, "
+            f"{self.customers} customers; {self.missing} missing, {self.doubled} doubled, {self.wrong} wrong"
         )
         return "\n".join([counts, *self.violations])
 
@@ -61,40 +62,39 @@ def verify(settings: Settings, *, allow_unread: bool = False) -> Verdict:
 
     With ``allow_unread`` events that no label was committed for yet may stand at the end of a partition.
     """
-    servers, model, topic = settings.kafka.bootstrap_servers, settings.model.name, settings.topic
-    verdict = Verdict()
-    registry = Registry()
-    models = read_topic(servers, f"{model}.models", 1)[0]
+    model, topic, partitions = settings.model.name, settings.topic, _partitions(settings)
+    names = {part: f"{model}.{part}" for part in ("labels", "transitions", "dead-letters")}
+    with closing(Reader(settings.kafka.bootstrap_servers, settings.group)) as reader:
+        ends = reader.committed(topic, partitions)
+        read = reader.topics(
+            {topic: partitions, f"{model}.models": 1, **dict.fromkeys(names.values(), partitions)}
+        )
+    verdict, registry = Verdict(), Registry()
+    models = read[f"{model}.models"][0]
     registry.take((r.key.decode(), r.value) for r in models)
-    partitions = _partitions(settings)
     decoder = JsonDecoder(settings.event, settings.features)
-    read = read_topic(servers, topic, partitions)
-    ends = committed_offsets(servers, settings.group, topic, partitions)
-    if allow_unread:
-        read = {p: [r for r in rows if r.offset < (ends[p] or 0)] for p, rows in read.items()}
-    inputs = {p: decoder.decode(raw(rows, single=partitions == 1)) for p, rows in read.items()}
+    inputs = {}
+    for p, rows in read[topic].items():
+        taken = [r for r in rows if r.offset < (ends[p] or 0)] if allow_unread else rows
+        inputs[p] = decoder.decode(raw(taken, single=partitions == 1))
     derived = derive(settings.features, topic, registry, inputs)
     verdict.versions, verdict.adoptions = len(registry.versions), len(registry.adoptions)
     verdict.accepted = sum(len(d.offsets) for d in derived.values())
     _versions(verdict, models, partitions)
-    labels = _values(read_topic(servers, f"{model}.labels", partitions))
-    transitions = _values(read_topic(servers, f"{model}.transitions", partitions))
     for p, one in derived.items():
-        _labels(verdict, p, one, labels[p])
-        _transitions(verdict, p, one, transitions[p])
-        _chain(verdict, p, labels[p], transitions[p])
-    _dead_letters(verdict, read_topic(servers, f"{model}.dead-letters", partitions), inputs)
+        labels = [r.value for r in read[names["labels"]][p]]
+        transitions = [r.value for r in read[names["transitions"]][p]]
+        _labels(verdict, p, one, labels)
+        _transitions(verdict, p, one, transitions)
+        _chain(verdict, p, labels, transitions)
+    _dead_letters(verdict, read[names["dead-letters"]], inputs)
     _redis(verdict, settings, registry, derived, ends)
     return verdict
 
 
 def _partitions(settings: Settings) -> int:
     with Redis.from_url(settings.redis.url, decode_responses=True) as client:
-        return int(client.hget(f"seg:{settings.model.name}:meta", "partitions") or 0)  # type: ignore[arg-type]
-
-
-def _values(read: dict[int, list[Any]]) -> dict[int, list[bytes]]:
-    return {p: [r.value for r in records] for p, records in read.items()}
+        return int(client.hget(f"seg:{settings.model.name}:meta", "partitions") or 0)
 
 
 def _versions(verdict: Verdict, models: Iterable[Any], partitions: int) -> None:
@@ -177,7 +177,7 @@ def _dead_letters(verdict: Verdict, read: dict[int, list[Any]], inputs: dict[int
         verdict.rejected += offsets.total()
         verdict.expect(
             offsets == expected,
-            f"partition {p}: {offsets.total()} dead letters for {expected.total()} records that are no events",
+            f"partition {p}: {offsets.total()} dead letters for {expected.total()} records that are none",
         )
 
 
@@ -226,7 +226,8 @@ def _rows(
     )
     verdict.expect(
         expected.keys() == found.keys(),
-        f"{where}: {len(found.keys() - expected.keys())} rows too many, {len(expected.keys() - found.keys())} missing",
+        f"{where}: {len(found.keys() - expected.keys())} rows too many, "
+        f"{len(expected.keys() - found.keys())} missing",
     )
     position = stored.numbers.position
     verdict.expect(
@@ -237,7 +238,7 @@ def _rows(
 
 
 def _comparable(numbers: Any) -> dict[str, Any]:
-    """Partition numbers that depend on the history alone: how it was cut into batches shows in the position."""
+    """Partition numbers that depend on the history alone: batch cuts show in the position."""
     return {name: getattr(numbers, name) for name in numbers.__struct_fields__ if name != "position"}
 
 

@@ -34,11 +34,15 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Halt:
-    """Send ``signal`` to oneself when ``step`` is reached for the ``count``-th time."""
+    """Send ``signal`` to oneself when ``step`` is reached for the ``count``-th time.
+
+    With ``after`` counting begins when that step has been reached for the so-manieth time.
+    """
 
     step: str
     count: int = 1
     signal: int = signal.SIGKILL
+    after: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class Steps:
     duty: Duty
     tell: Tell
     seen: Counter[str] = field(default_factory=Counter)
+    before: dict[Halt, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, step: str) -> None:
@@ -67,11 +72,19 @@ class Steps:
         with self.lock:
             self.seen[step] += 1
             count = self.seen[step]
-        halts = [h for h in self.duty.halts if (h.step, h.count) == (step, count)]
+            for halt in self.duty.halts:
+                if halt.after == (step, count):
+                    self.before[halt] = self.seen[halt.step]
+        halts = [h for h in self.duty.halts if h.step == step and self._is_due(h, count)]
         if halts or step in self.duty.tells:
             self.tell({"what": "step", "step": step, "count": count})
         for halt in halts:
             os.kill(os.getpid(), halt.signal)
+
+    def _is_due(self, halt: Halt, count: int) -> bool:
+        if halt.after is None:
+            return count == halt.count
+        return halt in self.before and count == self.before[halt] + halt.count
 
 
 @dataclass

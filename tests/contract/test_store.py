@@ -115,6 +115,16 @@ def test_a_large_batch_is_stored_whole_and_rows_ascend(world: World) -> None:
     assert world.contents().sizes == after.sizes
 
 
+def test_rows_on_both_sides_of_a_block_s_end_are_found_again(world: World) -> None:
+    first, checkpoint = EMPTY.step({f"first-{i}": 1 for i in range(1000)})
+    world.commit(checkpoint, "b-1")
+    second, checkpoint = first.step({f"second-{i}": 1 for i in range(100)})
+    world.commit(checkpoint, "b-2")
+    third, checkpoint = second.step({f"second-{i}": None if i % 2 else 2 for i in range(10, 50)})
+    world.commit(checkpoint, "b-3")
+    assert world.store.load(0).rows == third.rows
+
+
 def test_a_field_that_is_absent_now_goes(world: World) -> None:
     first, checkpoint = EMPTY.step({"a": 1})
     world.commit(checkpoint, "b-1")

@@ -1,9 +1,8 @@
-"""``stream-seg replay --source`` without servers: the same results for the same events, whole or not at all."""
+"""``stream-seg replay --source`` without servers: same events, same results, whole or not at all."""
 
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -246,7 +245,9 @@ def test_bounds_are_event_times(
     status, folder = replay(shop, *bounds)
     events = pl.read_parquet(shop).with_row_index("row")
     if isinstance(begin, timedelta):
-        begin = events["at"].max() + begin  # type: ignore[operator]
+        newest = events["at"].max()
+        assert isinstance(newest, datetime)
+        begin = newest + begin
     if begin is not None:
         events = events.filter(pl.col("at") >= begin)
     if end is not None:
@@ -345,21 +346,14 @@ def test_a_full_disk_leaves_the_former_export(config: Path, shop: Path, tmp_path
     folder = tmp_path / "out"
     command = [sys.executable, "-m", "consumers", "--config", str(config), "replay", "--name", "r"]
     command += ["--source", str(shop), "--export", str(folder)]
-    whole = subprocess.run(command, capture_output=True, text=True, check=True)
+    subprocess.run(command, capture_output=True, check=True)
     before = content(folder)
-    assert "segment" in whole.stdout
 
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
-    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
     full = subprocess.run(
-        [*command, "--seed", "8"],
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=small_files,
-        env=env,
+        [*command, "--seed", "8"], capture_output=True, text=True, check=False, preexec_fn=small_files
     )
     assert full.returncode == 2, full.stderr
     assert "cannot be written" in full.stderr
@@ -381,7 +375,9 @@ def test_the_end_is_summed_up(
 ) -> None:
     _, folder = replay(shop)
     out = capsys.readouterr().out
-    assert "shop.replay-r: 3,000 events of 300 customers, 2024-01-01 to 2024-02-29" in out
+    events = pl.read_parquet(shop)
+    first, last = (f"{moment:%Y-%m-%d}" for moment in (events["at"].min(), events["at"].max()))
+    assert f"shop.replay-r: 3,000 events of {events['who'].n_unique()} customers, {first} to {last}" in out
     assert all(segment["name"] in out for segment in model(folder)["segments"])
     assert str(folder) in out
 

@@ -112,6 +112,14 @@ class ConfluentAdmin:
                 f"group {group} still has members: stop its workers, or wait for their session to time out"
             )
 
+    def members(self, group: str) -> int:
+        """How many members a group has now."""
+        missing = frozenset({KafkaError.GROUP_ID_NOT_FOUND})
+        found = self._ask(
+            lambda admin: admin.describe_consumer_groups([group]), f"looking at group {group}", missing
+        )
+        return len(found[group].members) if group in found else 0
+
     def oldest_ms(self, name: str, partitions: int) -> int | None:
         """The smallest timestamp among the partitions' first records; ``None`` where there are none."""
         wanted = {TopicPartition(name, p): OffsetSpec.for_timestamp(0) for p in range(partitions)}

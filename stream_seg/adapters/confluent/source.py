@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from stream_seg.adapters.confluent.connection import open_consumer
 from stream_seg.adapters.confluent.membership import GroupToken, generation_of
+from stream_seg.adapters.confluent.offsets import ConfluentOffsets
 from stream_seg.adapters.confluent.refusals import cause, translated
 from stream_seg.engine.ports import Committed, Membership, Polled
 from stream_seg.errors import OwnershipLost, ServerUnavailable
@@ -23,8 +24,9 @@ MAX_RECORDS: Final = 20_000
 FETCH_WAIT_MS: Final = 100
 ASK_SECONDS: Final = 5.0
 SLICE_SECONDS: Final = 0.1
-HEARTBEATS_PER_SESSION: Final = 3
-LONGEST_HEARTBEAT_MS: Final = 3_000
+# A member learns of a rebalance by its heartbeat, so their time is most of what handing over takes.
+HEARTBEATS_PER_SESSION: Final = 6
+LONGEST_HEARTBEAT_MS: Final = 1_000
 
 
 class ConfluentSource:
@@ -52,7 +54,7 @@ class ConfluentSource:
         self.group = group
         self._count_partitions = count_partitions
         self._single = count_partitions() == 1
-        self._stable_seconds = settings.transaction_timeout_ms / 1000 + ASK_SECONDS
+        self._offsets = ConfluentOffsets(settings, topic, group, start_timeout_s)
         options = _consumer_options(settings, group)
         self._eager = "cooperative" not in str(
             settings.options.get("partition.assignment.strategy", "cooperative-sticky")
@@ -77,9 +79,9 @@ class ConfluentSource:
     def poll(self, timeout_s: float, *, on_lost: Callable[[frozenset[int]], None] | None = None) -> Polled:
         """Fetch, and keep the membership alive; see ``Source.poll``.
 
-        ``on_lost`` may commit with the last poll's membership. Nothing comes while the broker is away. Raises
-        ``StateError`` where the topic no longer holds what comes next, and ``ServerRefused`` where the broker
-        says no.
+        ``on_lost`` may commit with the newest membership that a poll has given. Nothing comes while the
+        broker is away. Raises ``StateError`` where the topic no longer holds what comes next, and
+        ``ServerRefused`` where the broker says no.
         """
         deadline = time.monotonic() + timeout_s
         self._on_lost = on_lost
@@ -181,21 +183,7 @@ class ConfluentSource:
 
         Raises ``ServerUnavailable`` if it is not to be had by then: never taken for "no offset".
         """
-        deadline = time.monotonic() + self._stable_seconds
-        while True:
-            try:
-                return self._committed_now(partition, min(ASK_SECONDS, max(0.5, deadline - time.monotonic())))
-            except KafkaException as error:
-                failure = translated(error, f"group {self.group}")
-                if not isinstance(failure, ServerUnavailable) or time.monotonic() > deadline:
-                    raise failure from error
-
-    def _committed_now(self, partition: int, timeout_s: float) -> Committed | None:
-        where = TopicPartition(self.topic, partition)
-        found = self._consumer.committed([where], timeout=timeout_s)[0]
-        if found.error is not None:
-            raise KafkaException(found.error)
-        return None if found.offset < 0 else Committed(found.offset, found.metadata or "")
+        return self._offsets.committed(partition)
 
     def seek(self, partition: int, next_offset: int) -> None:
         """Read on from there. A partition that has been lost meanwhile raises ``OwnershipLost``."""
@@ -247,21 +235,11 @@ class ConfluentSource:
 
     def begins(self, partition: int) -> int:
         """Give the first offset the topic still holds."""
-        return self._watermarks(partition)[0]
+        return self._offsets.begins(partition)
 
     def ends(self, partitions: Sequence[int]) -> dict[int, int]:
         """Give the offsets after the last stable record, transaction markers included."""
-        return {partition: self._watermarks(partition)[1] for partition in partitions}
-
-    def _watermarks(self, partition: int) -> tuple[int, int]:
-        where = TopicPartition(self.topic, partition)
-        try:
-            found: tuple[int, int] | None = self._consumer.get_watermark_offsets(where, timeout=ASK_SECONDS)
-        except KafkaException as error:
-            raise translated(error, f"topic {self.topic}") from error
-        if found is None:
-            raise ServerUnavailable(f"topic {self.topic}: Kafka does not answer: wait until it is back")
-        return found
+        return self._offsets.ends(partitions)
 
     def read_up(self, partition: int) -> int | None:
         """Give the next offset to be returned, markers and aborted records passed over; ``None``: unknown.
@@ -272,6 +250,7 @@ class ConfluentSource:
 
     def close(self) -> None:
         """Leave the group."""
+        self._offsets.close()
         self._consumer.close()
 
 

@@ -169,6 +169,8 @@ def encode_batches(
     rows = len(times)
     if not len(keys) == len(values) == rows:
         raise ValueError("keys, values and timestamps must be as many")
+    if not rows:
+        return []
     key_bytes, key_ends = _joined(keys)
     value_bytes, value_ends = _joined(values)
     out = np.empty(len(key_bytes) + len(value_bytes) + RECORD_OVERHEAD * rows, dtype=np.uint8)

@@ -64,6 +64,8 @@ class KafkaPythonHistory:
         self._sought: set[int] = set()
         self._paused: frozenset[int] = frozenset()
         self._consumer.assign([self._where(p) for p in range(partitions)])
+        for partition in range(partitions):  # or the client would look for a position, and refuse to go on
+            self._consumer.seek(self._where(partition), 0)
         self._set_paused()
 
     def _where(self, partition: int) -> TopicPartition:

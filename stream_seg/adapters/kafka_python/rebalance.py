@@ -9,7 +9,33 @@ from contextlib import contextmanager
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.future import Future
 
-__all__ = ["Rebalances"]
+__all__ = ["Rebalances", "keep_joins"]
+
+
+def keep_joins(consumer: KafkaConsumer) -> None:
+    """Have a consumer act on every assignment that it is given.
+
+    kafka-python (3.0.12) throws away an assignment that arrives between two polls and joins again, which sets
+    the whole group off anew: with short polls for ever. So it is kept until the consumer has acted on it.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001
+    join, complete = coordinator._do_join_and_sync_async, coordinator._on_join_complete_async  # noqa: SLF001
+    kept: list[tuple[object, bytes]] = []
+
+    async def join_once() -> bytes:
+        if kept and kept[0][0] is coordinator._generation:  # noqa: SLF001
+            return kept[0][1]
+        kept.clear()
+        assignment: bytes = await join()
+        kept.append((coordinator._generation, assignment))  # noqa: SLF001
+        return assignment
+
+    async def completed(*arguments: object) -> None:
+        kept.clear()
+        await complete(*arguments)
+
+    coordinator._do_join_and_sync_async = join_once  # noqa: SLF001
+    coordinator._on_join_complete_async = completed  # noqa: SLF001
 
 
 class Rebalances:

@@ -13,7 +13,8 @@ from kafka.structs import MemberState, TopicPartition
 from stream_seg.adapters.kafka_python.columns import join, read_columns
 from stream_seg.adapters.kafka_python.connection import open_consumer
 from stream_seg.adapters.kafka_python.membership import GroupToken, is_member
-from stream_seg.adapters.kafka_python.rebalance import Rebalances
+from stream_seg.adapters.kafka_python.offsets import KafkaPythonOffsets
+from stream_seg.adapters.kafka_python.rebalance import Rebalances, keep_joins
 from stream_seg.adapters.kafka_python.refusals import translated
 from stream_seg.engine.ports import Committed, Membership, Polled
 from stream_seg.errors import OwnershipLost, ServerUnavailable
@@ -34,8 +35,10 @@ FETCH_WAIT_MS: Final = 100
 ASK_SECONDS: Final = 5.0
 REST_SECONDS: Final = 0.05
 SLICE_SECONDS: Final = 0.1
-HEARTBEATS_PER_SESSION: Final = 3
-LONGEST_HEARTBEAT_MS: Final = 3_000
+JOIN_SECONDS: Final = 0.05
+# A member learns of a rebalance by its heartbeat, so their time is most of what handing over takes.
+HEARTBEATS_PER_SESSION: Final = 6
+LONGEST_HEARTBEAT_MS: Final = 1_000
 
 
 class KafkaPythonSource:
@@ -62,9 +65,10 @@ class KafkaPythonSource:
         self.group = group
         self._count_partitions = count_partitions
         self._single = count_partitions() == 1
-        self._stable_seconds = settings.transaction_timeout_ms / 1000 + ASK_SECONDS
+        self._offsets = KafkaPythonOffsets(settings, topic, group, start_timeout_s)
         self._consumer = open_consumer(settings, start_timeout_s, **_consumer_options(settings, group))
         read_columns(self._consumer)
+        keep_joins(self._consumer)
         self._paused: frozenset[int] = frozenset()
         self._unsought: set[int] = set()
         self._token: GroupToken | None = None
@@ -79,7 +83,7 @@ class KafkaPythonSource:
         """Fetch, and keep the membership alive; see ``Source.poll``.
 
         ``on_lost`` runs in another thread while this one waits; it may use anything, this source included,
-        and commit with the last poll's membership.
+        and commit with the newest membership that a poll has given.
         Nothing comes while the broker is away. Raises ``StateError`` where the topic no longer holds what
         comes next, and ``ServerRefused`` where the broker says no.
         """
@@ -100,9 +104,10 @@ class KafkaPythonSource:
 
     def _fetch(self, timeout_s: float) -> dict[TopicPartition, list[Any]]:
         if self._consumer.group_metadata().state == MemberState.REBALANCING:
-            # A rejoin for changed metadata that ends between two polls is never looked at by the client:
+            # A rejoin for changed metadata that ends between two polls is forgotten by the client (3.0.12):
             # it would be neither in the group nor out, for ever.
             self._consumer._coordinator.request_rejoin()  # noqa: SLF001
+            timeout_s = max(timeout_s, JOIN_SECONDS)  # to act on what has come meanwhile takes a moment
         try:
             polled: dict[TopicPartition, list[Any]] = self._consumer.poll(
                 timeout_ms=int(timeout_s * 1000), max_records=MAX_RECORDS
@@ -140,18 +145,7 @@ class KafkaPythonSource:
 
         Raises ``ServerUnavailable`` if it is not to be had by then: never taken for "no offset".
         """
-        where = TopicPartition(self.topic, partition)
-        deadline = time.monotonic() + self._stable_seconds
-        while True:
-            timeout_ms = int(1000 * min(ASK_SECONDS, max(0.5, deadline - time.monotonic())))
-            try:
-                found = self._consumer.committed(where, metadata=True, timeout_ms=timeout_ms)
-            except kafka_errors.KafkaError as error:
-                failure = translated(error, f"group {self.group}")
-                if not isinstance(failure, ServerUnavailable) or time.monotonic() > deadline:
-                    raise failure from error
-            else:
-                return None if found is None else Committed(found.offset, found.metadata or "")
+        return self._offsets.committed(partition)
 
     def seek(self, partition: int, next_offset: int) -> None:
         """Read on from there. A partition that has been lost meanwhile raises ``OwnershipLost``."""
@@ -178,21 +172,11 @@ class KafkaPythonSource:
 
     def begins(self, partition: int) -> int:
         """Give the first offset the topic still holds."""
-        where = TopicPartition(self.topic, partition)
-        return int(self._asked(self._consumer.beginning_offsets, [where])[where])
+        return self._offsets.begins(partition)
 
     def ends(self, partitions: Sequence[int]) -> dict[int, int]:
         """Give the offsets after the last stable record, transaction markers included."""
-        found = self._asked(self._consumer.end_offsets, [TopicPartition(self.topic, p) for p in partitions])
-        return {tp.partition: int(offset) for tp, offset in found.items()}
-
-    def _asked(
-        self, question: Callable[..., dict[TopicPartition, int]], where: list[TopicPartition]
-    ) -> dict[TopicPartition, int]:
-        try:
-            return question(where, timeout_ms=int(ASK_SECONDS * 1000))
-        except kafka_errors.KafkaError as error:
-            raise translated(error, f"topic {self.topic}") from error
+        return self._offsets.ends(partitions)
 
     def read_up(self, partition: int) -> int | None:
         """Give the next offset to be returned, markers and aborted records passed over; ``None``: unknown."""
@@ -207,6 +191,7 @@ class KafkaPythonSource:
 
     def close(self) -> None:
         """Leave the group, within some seconds."""
+        self._offsets.close()
         self._consumer.close(autocommit=False, timeout_ms=int(ASK_SECONDS * 1000))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 __all__ = ["PublicView", "decimal"]
@@ -33,6 +33,13 @@ class PublicView:
             size = self.sizes[segment] = self.sizes.get(segment, 0) + sign * change
             if segment in self.segments:
                 self.segments[segment]["size"] = str(size)
+
+    def recount(self, parts: Iterable[Mapping[int, int]]) -> None:
+        """Count members anew from what the partitions hold."""
+        self.sizes = dict.fromkeys(self.sizes, 0)
+        for sizes in parts:
+            self.add_sizes(sizes, 1)
+        self.refresh_sizes()
 
     def refresh_sizes(self) -> None:
         """Write size and share into the segments' hashes, from ``sizes`` alone."""

@@ -198,14 +198,19 @@ class MemoryStore:
             )
         ours.pending = None
 
-    def discard(self, partition: int, token: str, sizes: Mapping[int, int]) -> None:
-        """Forget rows, numbers and any staged batch; ``sizes`` are taken out of the public ones, once."""
+    def discard(self, partition: int, token: str, sizes: Mapping[int, int] | None) -> None:
+        """Forget rows, numbers and any staged batch; ``sizes`` are taken out of the public ones, once.
+
+        Without ``sizes`` the public ones are counted anew from the numbers of the other partitions.
+        """
         ours = self._owned(partition, token)
         if ours.numbers is not None:
-            self.public.add_sizes(sizes, -1)
+            self.public.add_sizes(sizes or {}, -1)
         ours.numbers, ours.batch_id, ours.pending = None, None, None
         ours.rows.clear()
         ours.split.clear()
+        if sizes is None:
+            self.public.recount(o.numbers.sizes for _, o in self._counted() if o.numbers is not None)
 
     # What partitions tell the minter, and the minter them
 

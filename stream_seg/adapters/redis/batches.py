@@ -16,7 +16,7 @@ __all__ = ["apply", "stage"]
 
 STAGE_TRIES: Final = 3
 APPLY_CALLS: Final = 4
-"""Pieces applied in one round trip; between two of those, look-ups have their turn."""
+"""First pieces applied in one round trip; between two round trips, look-ups have their turn."""
 
 
 def stage(
@@ -70,20 +70,36 @@ def _trips(calls: Sequence[tuple[int, Call]]) -> list[list[tuple[int, Call]]]:
 def apply(
     server: Server, keys: Keys, batches: Sequence[tuple[int, str, str]], between: Callable[[str], None]
 ) -> None:
-    """Apply (partition, batch id, token) each; ``between`` is called between two round trips."""
+    """Apply (partition, batch id, token) each; ``between`` is called between two round trips.
+
+    First pieces go together, for most batches are no longer; the others one by one.
+    """
     waiting = [(partition, batch_id, token, 0) for partition, batch_id, token in batches]
+    calls = APPLY_CALLS
     while waiting:
-        now, waiting = waiting[:APPLY_CALLS], waiting[APPLY_CALLS:]
-        replies = server.run([_apply_call(keys, *entry) for entry in now])
         unfinished = []
-        for (partition, batch_id, token, _), reply in zip(now, replies, strict=True):
-            check_reply(partition, reply)
-            done, pieces = reply
-            if done < pieces:
-                unfinished.append((partition, batch_id, token, done))
-        waiting = unfinished + waiting
-        if waiting:
-            between("apply")
+        for first in range(0, len(waiting), calls):
+            unfinished += _applied(server, keys, waiting[first : first + calls])
+            if unfinished or first + calls < len(waiting):
+                between("apply")
+        waiting, calls = unfinished, 1
+
+
+def _applied(
+    server: Server, keys: Keys, batches: Sequence[tuple[int, str, str, int]]
+) -> list[tuple[int, str, str, int]]:
+    """Apply one piece each (the fourth value) in one round trip.
+
+    Returns those that have more, with the next.
+    """
+    replies = server.run([_apply_call(keys, *batch) for batch in batches])
+    unfinished = []
+    for (partition, batch_id, token, _), reply in zip(batches, replies, strict=True):
+        check_reply(partition, reply)
+        done, pieces = reply
+        if done < pieces:
+            unfinished.append((partition, batch_id, token, done))
+    return unfinished
 
 
 def _apply_call(keys: Keys, partition: int, batch_id: str, token: str, piece: int) -> Call:

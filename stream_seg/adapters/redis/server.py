@@ -12,7 +12,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from stream_seg.adapters.redis.scripts import Argument, Call, ScriptName, run
-from stream_seg.errors import OwnershipLost, ServerUnavailable
+from stream_seg.errors import DamagedState, OwnershipLost, ServerUnavailable
 from stream_seg.redis_server import address_of, opened, options, our_errors
 
 __all__ = ["Server", "check_reply", "connected"]
@@ -96,6 +96,11 @@ def _wait(
 
 
 def check_reply(partition: int, reply: object) -> None:
-    """Raise ``OwnershipLost`` for a script's refusal: taking the partition over is the answer to each."""
+    """Raise ``OwnershipLost`` for a script's refusal: taking the partition over is the answer to each.
+
+    ``DamagedState`` where it could not read what is staged: the answer is the same.
+    """
+    if reply == b"damaged":
+        raise DamagedState(f"the batch staged for partition {partition} is damaged")
     if isinstance(reply, bytes) and reply in _LOST:
         raise OwnershipLost(_LOST[reply].format(partition) + ": take it over again")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -16,7 +17,7 @@ from stream_seg.engine.checkpoint import Checkpoint, decode_numbers
 from stream_seg.engine.ports import Claim, Pending, Stored
 from stream_seg.engine.reports import Report, Sample
 from stream_seg.engine.state import Position
-from stream_seg.errors import StateError
+from stream_seg.errors import DamagedState, ServerUnavailable, StateError
 from stream_seg.keys import BLOCK_ROWS, Keys
 
 __all__ = ["RedisStore"]
@@ -25,8 +26,24 @@ T = TypeVar("T")
 
 LOAD_BLOCKS: Final = 16
 """Blocks of rows read in one round trip: some 2 MB."""
+WHOLE_TRIES: Final = 2
+"""How often a partition is read as it is, in the hope that no batch is applied meanwhile."""
+FROZEN_S: Final = 3600
+"""When a copy that nobody deletes expires."""
 SCAN_KEYS: Final = 1000
 """Keys looked at in one step of a reset."""
+
+
+class _Standing(NamedTuple):
+    """The batch a partition stands at, and how much of the next one is applied (``None``: there is none)."""
+
+    batch: bytes | None
+    done: bytes | None
+
+    @property
+    def settled(self) -> bool:
+        """Whether no batch is half applied."""
+        return self.done in {None, b"0"}
 
 
 def _go_on(_: str) -> None:
@@ -87,16 +104,24 @@ class RedisStore:
     # What is stored of it
 
     def load(self, partition: int) -> Stored | None:
-        """All of a partition, rows in ascending order; ``StateError`` where its numbers are damaged."""
+        """All of a partition, rows in ascending order; ``DamagedState`` where it is not as written.
+
+        Whether the rows themselves are whole is for the reader to see (``engine.checkpoint.restore``).
+        """
+        return self._loaded(self.keys.position(partition), self.keys.rows(partition))
+
+    def _loaded(self, position: str, rows: str) -> Stored | None:
         with self._server.our_errors:
-            text = self._server.client.hget(self.keys.position(partition), "numbers")
+            text, *places = self._server.client.hmget(position, "numbers", "next_offset", "batch", "blocks")
         if text is None:
             return None
         numbers = decode_numbers(text)
-        return Stored(numbers, list(self._rows(partition, -(-numbers.used // BLOCK_ROWS))))
+        at, blocks = numbers.position, -(-numbers.used // BLOCK_ROWS)
+        if places != [b"%d" % number for number in (at.next_offset, at.batch, blocks)]:
+            raise DamagedState("the stored position of a partition is damaged")
+        return Stored(numbers, list(self._rows(rows, blocks)))
 
-    def _rows(self, partition: int, blocks: int) -> Iterator[tuple[int, bytes]]:
-        prefix = self.keys.rows(partition)
+    def _rows(self, prefix: str, blocks: int) -> Iterator[tuple[int, bytes]]:
         for first in range(0, blocks, LOAD_BLOCKS):
             pipeline = self._server.client.pipeline(transaction=False)
             for block in range(first, min(first + LOAD_BLOCKS, blocks)):
@@ -104,6 +129,8 @@ class RedisStore:
             with self._server.our_errors:
                 found = pipeline.execute()
             for rows in found:
+                if not all(map(bytes.isdigit, rows)):
+                    raise DamagedState("the number of a stored row is damaged")
                 yield from sorted((int(row), blob) for row, blob in rows.items())
 
     def positions(self, partitions: Sequence[int]) -> dict[int, Position]:
@@ -119,13 +146,52 @@ class RedisStore:
             if offset is not None
         }
 
+    def whole(self, partition: int) -> Stored | None:
+        """All of a partition at one point, while its owner may go on; ``None`` where nothing is stored.
+
+        Read as it is, if no batch is applied meanwhile, and else from a copy that the server makes in one call
+        (1.3 ms for 1,000 customers, during which it does nothing else). Raises ``ServerUnavailable`` while a
+        batch is half applied, and ``DamagedState``.
+        """
+        for _ in range(WHOLE_TRIES):
+            before = self._standing(partition)
+            stored = self.load(partition)
+            if before.settled and before == self._standing(partition):
+                return stored
+        return self._frozen(partition)
+
+    def _standing(self, partition: int) -> _Standing:
+        pipeline = self._server.client.pipeline(transaction=True)
+        pipeline.hget(self.keys.position(partition), "batch")
+        pipeline.hget(self.keys.pending(partition), "done")
+        with self._server.our_errors:
+            return _Standing(*pipeline.execute())
+
+    def _frozen(self, partition: int) -> Stored | None:
+        keys = self.keys
+        copies = f"{keys.frozen(partition)}{secrets.token_hex(8)}:"
+        position, rows = f"{copies}position", f"{copies}rows:"
+        names = [keys.position(partition), keys.pending(partition), position]
+        reply = self._server.call("freeze", names, [keys.rows(partition), rows, FROZEN_S])
+        if reply == b"applying":
+            raise ServerUnavailable(
+                f"a batch of partition {partition} is half applied: try again while a worker is running"
+            )
+        try:
+            return self._loaded(position, rows)
+        finally:
+            with self._server.our_errors:
+                self._server.client.unlink(position, *(f"{rows}{block}" for block in range(reply)))
+
     def pending(self, partition: int) -> Pending | None:
-        """The batch that is wholly staged, if there is one."""
+        """The batch that is wholly staged, if there is one; ``DamagedState`` where its place is not as written."""
         fields = ["batch_id", "start_offset", "start_batch", "end_offset", "end_batch", "done"]
         with self._server.our_errors:
             batch_id, *positions = self._server.client.hmget(self.keys.pending(partition), fields)
         if batch_id is None:
             return None
+        if not all(text is not None and text.isdigit() for text in positions):
+            raise DamagedState(f"the batch staged for partition {partition} is damaged")
         start_offset, start_batch, end_offset, end_batch, done = map(int, positions)
         start, end = Position(start_offset, start_batch), Position(end_offset, end_batch)
         return Pending(batch_id.decode(), start, end, begun=done > 0)
@@ -160,14 +226,20 @@ class RedisStore:
             )
         check_reply(partition, reply)
 
-    def discard(self, partition: int, token: str, sizes: Mapping[int, int]) -> None:
-        """Forget rows, numbers and any staged batch; ``sizes`` are taken out of the public ones, once."""
+    def discard(self, partition: int, token: str, sizes: Mapping[int, int] | None) -> None:
+        """Forget rows, numbers and any staged batch; ``sizes`` are taken out of the public ones, once.
+
+        Without ``sizes`` the public ones are counted anew from the numbers of the other partitions.
+        """
         keys = self.keys
         names = [*keys.batch(partition), keys.split(partition), keys.segments]
-        flat = packed([part for segment, size in sizes.items() for part in (str(segment), str(size))])
+        flat = packed([part for item in (sizes or {}).items() for part in map(str, item)])
         self._server.guarded(
             partition, "discard", names, [token, keys.rows(partition), keys.segment_hashes, flat]
         )
+        if sizes is None:
+            before, _, after = keys.position("*").partition("*")
+            self._server.call("recount", [keys.meta, keys.segments], [before, after, keys.segment_hashes])
 
     # What partitions tell the minter, and the minter them
 
@@ -241,6 +313,12 @@ class RedisStore:
     def refresh_sizes(self) -> None:
         """Write size and share into the segments' hashes; an empty retired one leaves the sorted set."""
         self._server.call("refresh", [self.keys.segments], [self.keys.segment_hashes])
+
+    def current(self) -> int | None:
+        """The current version's number; ``None`` where none was published."""
+        with self._server.our_errors:
+            found = self._server.client.get(self.keys.current)
+        return None if found is None else int(found)
 
     def meta(self) -> dict[str, str]:
         """The model's meta hash; empty where there is none."""

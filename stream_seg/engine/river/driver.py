@@ -20,10 +20,10 @@ from stream_seg.clustering.distance import scale_row
 from stream_seg.clustering.lattice import ClusterSums
 from stream_seg.engine.kernels import judge
 from stream_seg.engine.minter import Minted
-from stream_seg.engine.outcome import NOWHERE, Adoption, Outcome
+from stream_seg.engine.outcome import NOWHERE, Adoption
 from stream_seg.engine.replay import Step, between, fresh_state
 from stream_seg.engine.river.clusterers import Labeller
-from stream_seg.engine.river.part import Label, Move, Part, adopted_outcome
+from stream_seg.engine.river.part import Label, Part, adopted_outcome
 from stream_seg.engine.river.row import NextRow, pushes, row_values, scaled_move
 from stream_seg.engine.river.versions import RiverVersions
 from stream_seg.engine.state import State
@@ -141,7 +141,7 @@ class RiverReplay:
             before = row_values(rows.aggregates, row, int(placement.written_ms[row]), layout)
             after = self._next.values(work.now_ms)
             named = pushes(scaled_move(before, after, layout, version), version.centres, previous, segment)
-            part.moves.append(Move(i - work.began, [(j, float(before[j]), float(after[j])) for j in named]))
+            part.drivers[i - work.began] = [(j, float(before[j]), float(after[j])) for j in named]
         self._next.put(rows, row)
         state.sums.add(segment, placement.point[row])
         dwell_ms = 0
@@ -168,9 +168,9 @@ class RiverReplay:
         state, numbers = work.state, work.state.numbers
         if stop == work.began and work.batch.next_offset <= numbers.position.next_offset:
             return
-        outcome = self._outcome(work, stop)
+        outcome = work.part.outcome(state, between(work.batch, work.began, stop))
         state.numbers = replace(
-            numbers,
+            state.numbers,
             position=outcome.end,
             clock_ms=work.now_ms,
             events=numbers.events + stop - work.began,
@@ -180,10 +180,6 @@ class RiverReplay:
         )
         work.began, work.part = stop, Part()
         self._on_step(Step(state, outcome, numbers.sizes, None))
-
-    def _outcome(self, work: _Work, stop: int) -> Outcome:
-        events = between(work.batch, work.began, stop)
-        return work.part.outcome(events, work.state.version, work.state.numbers.position)
 
 
 def _widened(sums: ClusterSums, k: int) -> ClusterSums:

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stream_seg.engine.kernels import DRIVERS, Drivers, LabelColumns
-from stream_seg.engine.outcome import BEHAVIOUR, Outcome, Transitions
-from stream_seg.engine.state import Position
+from stream_seg.engine.kernels import LabelColumns
+from stream_seg.engine.moves import Moves, blank_drivers
+from stream_seg.engine.outcome import Outcome, Transitions
+from stream_seg.engine.state import Position, State
 from stream_seg.engine.version import ModelVersion
 from stream_seg.events.batch import EventBatch
 
-__all__ = ["Label", "Move", "Part", "adopted_outcome"]
+__all__ = ["Label", "Part", "adopted_outcome"]
 
 
 class Label(NamedTuple):
@@ -28,31 +28,36 @@ class Label(NamedTuple):
     dwell_ms: int
 
 
-class Move(NamedTuple):
-    """A change of segment with event ``event`` of the part; ``drivers`` are (feature, before, after)."""
-
-    event: int
-    drivers: list[tuple[int, float, float]]
-
-
 @dataclass(slots=True)
 class Part:
-    """Labels of the events since the last outcome; ``rows`` are their customers'."""
+    """Labels of the events since the last outcome.
+
+    ``rows`` are their customers'; ``drivers`` are those of events that changed a segment, by the event's
+    place: (feature, before, after).
+    """
 
     rows: list[int] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
-    moves: list[Move] = field(default_factory=list)
+    drivers: dict[int, list[tuple[int, float, float]]] = field(default_factory=dict)
     clipped: int = 0
 
-    def outcome(self, events: EventBatch, version: ModelVersion | None, start: Position) -> Outcome:
-        """All of it as the outcome of a step that took ``events``."""
-        columns = self._columns()
+    def outcome(self, state: State, events: EventBatch) -> Outcome:
+        """All of it as the outcome of a step that took ``events``; counts changes in the state's numbers."""
+        rows, labels = np.array(self.rows, dtype=np.int64), self._columns()
+        drivers = blank_drivers(len(events))
+        for i, named in self.drivers.items():
+            for place, (j, before, after) in enumerate(named):
+                drivers.feature[i, place] = j
+                drivers.before[i, place], drivers.after[i, place] = before, after
+        moved = Moves()
+        moved.add_events(state, events, rows, labels, drivers, 0, len(events))
+        start = state.numbers.position
         return Outcome(
-            version=version,
+            version=state.version,
             events=events,
-            labels=columns,
-            transitions=self._transitions(events, columns),
-            written=np.unique(np.array(self.rows, dtype=np.int64)),
+            labels=labels,
+            transitions=Transitions.joined(moved.transitions),
+            written=np.unique(rows),
             removed=[],
             start=start,
             end=Position(events.next_offset, start.batch + 1),
@@ -64,19 +69,6 @@ class Part:
         columns = list(zip(*self.labels, strict=True)) if self.labels else [()] * len(Label._fields)
         kinds = (np.int32, np.int32, np.int32, np.float64, np.float64, np.int64)
         return LabelColumns(*(np.array(c, dtype=kind) for c, kind in zip(columns, kinds, strict=True)))
-
-    def _transitions(self, events: EventBatch, labels: LabelColumns) -> Transitions:
-        at = np.array([move.event for move in self.moves], dtype=np.int64)
-        return Transitions(
-            customers=[events.customers[i] for i in at.tolist()],
-            origin=labels.previous[at],
-            target=labels.segment[at],
-            cause=np.full(len(at), BEHAVIOUR, dtype=np.int8),
-            dwell_ms=labels.dwell_ms[at],
-            event_time_ms=events.time_ms[at],
-            offset=events.offset[at],
-            drivers=_drivers([move.drivers for move in self.moves]),
-        )
 
 
 def adopted_outcome(version: ModelVersion, start: Position, next_offset: int) -> Outcome:
@@ -93,13 +85,3 @@ def adopted_outcome(version: ModelVersion, start: Position, next_offset: int) ->
         passes=0,
         clipped=0,
     )
-
-
-def _drivers(moves: list[list[tuple[int, float, float]]]) -> Drivers:
-    feature = np.full((len(moves), DRIVERS), -1, dtype=np.int32)
-    before: NDArray[np.float64] = np.zeros((len(moves), DRIVERS))
-    after = np.zeros((len(moves), DRIVERS))
-    for m, drivers in enumerate(moves):
-        for place, (j, b, a) in enumerate(drivers):
-            feature[m, place], before[m, place], after[m, place] = j, b, a
-    return Drivers(feature, before, after)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_seg.clustering.identity import Lineage
 from stream_seg.clustering.lattice import ClusterSums
-from stream_seg.engine.minter import Change, LineageRecord, Minted
+from stream_seg.engine.lineage import Change, LineageRecord
+from stream_seg.engine.minter import Minted
 from stream_seg.engine.moments import moment
 from stream_seg.engine.plan import ModelPlan
 from stream_seg.engine.version import FeatureScale, ModelVersion, Rules, Segment
@@ -63,5 +65,5 @@ class RiverVersions:
             rules=Rules(hysteresis=0.0),
         )
         self.current = version
-        born = tuple(Change("born", s.id, s.name) for s in segments if s.born == number)
-        return Minted(version, LineageRecord(number, self.instance, version.as_of, born))
+        before_by_id = {} if former is None else {s.id: s for s in former.segments}
+        return Minted(version, lineage_record(version, before_by_id, Lineage(), ()))

@@ -25,7 +25,7 @@ SHOP = np.array(
         [0.0, 0.0, 0.0, 0.0],
     ]
 )
-CLASSIC = ["high-value", "top-value", "lapsed", "one-off", "potential", "churn-risk", "regular"]
+CLASSIC = ["high-value", "top-value", "lapsed", "occasional", "potential", "churn-risk", "regular"]
 
 
 def names(centres: NDArray[np.float64], previous: dict[int, str] | None = None) -> list[str]:
@@ -60,7 +60,7 @@ def test_features_that_stand_out_where_there_is_no_classic_reading() -> None:
 
 
 def test_a_filtered_feature_gives_no_classic_reading() -> None:
-    features = (FeatureMeaning("days_since_return", "days_since", filtered=True), *RFM[1:])
+    features = (FeatureMeaning("days_since_return", "days_since", where=("return",)), *RFM[1:])
 
     assert "value" not in name_segments(features, SHOP[:1], [1], {})[0]
 
@@ -137,3 +137,58 @@ def test_a_word_may_just_fail_to_hold_before_a_name_is_given_up() -> None:
     assert names(slightly) == ["potential"]
     assert names(slightly, {0: "high-value"}) == ["high-value"]
     assert names(clearly, {0: "high-value"}) == ["potential"]
+
+
+def test_a_number_goes_when_the_name_without_it_is_free() -> None:
+    lapsed = np.array([[1.3, -0.6, -0.5, 0.0]])
+
+    assert names(lapsed, {0: "lapsed 2"}) == ["lapsed"]
+
+
+def test_segments_of_one_reading_are_told_apart_by_words_not_numbers() -> None:
+    centres = np.array([[1.3, -0.6, -0.5, 0.9], [1.4, -0.6, -0.6, -0.4], [1.3, -1.7, -1.1, 0.0]])
+
+    result = names(centres)
+
+    assert len({name.split(", ")[0] for name in result}) == 1
+    assert len(set(result)) == 3
+    assert not any(name[-1].isdigit() for name in result)
+
+
+@pytest.mark.parametrize(("z", "days", "name"), [(0.1, 269.0, "lapsed"), (2.5, 0.2, "regular")])
+def test_silence_is_also_read_in_days(z: float, days: float, name: str) -> None:
+    centre, own_unit = np.array([[z, 0.0, 0.0, 0.0]]), np.array([[days, 3.0, 50.0, 0.4]])
+
+    assert name_segments(RFM, centre, [10], {}, own_unit) == [name]
+    assert name_segments(RFM, centre, [10], {0: "regular" if name == "lapsed" else "lapsed"}, own_unit) == [
+        name
+    ]
+
+
+def test_a_segment_without_members_keeps_its_name() -> None:
+    centre = np.array([[2.0, -1.0, -1.0, 0.0]])
+
+    assert name_segments(RFM, centre, [0], {0: "high-value"}) == ["high-value"]
+    assert name_segments(RFM, centre, [1], {0: "high-value"}) == ["lapsed"]
+
+
+def test_the_same_filter_on_all_features_allows_the_classic_readings() -> None:
+    order = ("type", "order")
+    features = (
+        FeatureMeaning("days_since_order", "days_since", where=order),
+        FeatureMeaning("orders", "count", where=order),
+        FeatureMeaning("spend", "sum"),
+        FeatureMeaning("app_share", "share"),
+    )
+
+    assert name_segments(features, SHOP, [10] * len(SHOP), {}) == CLASSIC
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_names_keep_still_while_centroids_move_little(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(8, 4))
+    first = names(centres)
+    for _ in range(10):
+        moved = centres + rng.uniform(-0.1, 0.1, size=centres.shape)
+        assert names(moved, dict(enumerate(first))) == first

@@ -2,7 +2,7 @@
 -- Make one piece of a staged batch current, and with the last of them the position.
 -- KEYS: owner, position, pending, staged, split, segments.
 -- ARGV: token, batch id, number of the piece, partition, prefix of rows, of customers, of segments' hashes.
--- Returns how many pieces are applied, and how many there are.
+-- Returns how many pieces are applied, and how many there are; 'damaged' where a piece cannot be read.
 local owner, position, pending, staged, split, segments = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local batch_id, number, partition = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local rows_prefix, customers_prefix, hashes_prefix = ARGV[5], ARGV[6], ARGV[7]
@@ -61,12 +61,17 @@ local function delete_customers(gone)
   end
 end
 
--- All pieces are applied: the position moves, and the sizes with it.
+-- All pieces are applied: the position moves, and the sizes with it. Returns whether they could be read.
 local function finish()
   local to = redis.call('HMGET', pending, 'end_offset', 'end_batch', 'numbers', 'blocks', 'sizes')
+  local sizes = unpacked(to[5])
+  if not sizes then
+    return false
+  end
   redis.call('HSET', position, 'next_offset', to[1], 'batch', to[2], 'batch_id', batch_id, 'numbers', to[3], 'blocks', to[4])
   forget_staged(pending, staged)
-  add_sizes(segments, hashes_prefix, cmsgpack.unpack(to[5]), 1)
+  add_sizes(segments, hashes_prefix, sizes, 1)
+  return true
 end
 
 if not owned(owner, ARGV[1]) then
@@ -80,15 +85,21 @@ if state[1] ~= batch_id then
   return 'gone'
 end
 local done, pieces = tonumber(state[2]), tonumber(state[3])
+if not done or not pieces then
+  return 'damaged'
+end
 if number == done and done < pieces then
   splits = redis.call('EXISTS', split) == 1
-  local piece = cmsgpack.unpack(redis.call('HGET', staged, number))
+  local piece = unpacked(redis.call('HGET', staged, number))
+  if not piece then
+    return 'damaged'
+  end
   write_rows(piece[1])
   free_rows(piece[2])
   delete_customers(piece[3])
   done = redis.call('HINCRBY', pending, 'done', 1)
 end
-if done == pieces then
-  finish()
+if done == pieces and not finish() then
+  return 'damaged'
 end
 return {done, pieces}

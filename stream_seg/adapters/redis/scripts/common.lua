@@ -20,6 +20,12 @@ local function decimal(number)
   end
 end
 
+-- A table that was packed with MessagePack; false where it cannot be read.
+local function unpacked(text)
+  local read, value = pcall(cmsgpack.unpack, text)
+  return read and type(value) == 'table' and value
+end
+
 -- Add to public segment sizes: changes is segment, change, segment, change, …
 local function add_sizes(segments, hashes, changes, sign)
   for i = 1, #changes, 2 do

@@ -8,8 +8,9 @@ end
 local blocks = math.max(
   tonumber(redis.call('HGET', position, 'blocks') or 0), tonumber(redis.call('HGET', pending, 'blocks') or 0)
 )
-for block = 0, blocks - 1 do
-  redis.call('UNLINK', ARGV[2] .. block)
+local block = 0
+while redis.call('UNLINK', ARGV[2] .. block) == 1 or block < blocks do -- there may be more than were counted
+  block = block + 1
 end
 if redis.call('EXISTS', position) == 1 then
   add_sizes(segments, ARGV[3], cmsgpack.unpack(ARGV[4]), -1)

@@ -1,5 +1,5 @@
 #!lua
--- Try every command the scripts use on two keys that are gone afterwards. KEYS: a public one, a private one.
+-- Try every command the scripts use on two keys, and copies of them, that are gone afterwards. KEYS: a public one, a private one.
 for _, key in ipairs(KEYS) do
   redis.call('DEL', key)
   redis.call('SET', key, '1')
@@ -12,6 +12,9 @@ for _, key in ipairs(KEYS) do
   redis.call('HGETALL', key)
   redis.call('HLEN', key)
   redis.call('EXISTS', key)
+  redis.call('EXPIRE', key, 60)
+  redis.call('COPY', key, key .. ':copy')
+  redis.call('UNLINK', key .. ':copy')
   redis.call('HDEL', key, 'a')
   redis.call('SADD', key, '1')
   redis.call('SCARD', key)
