@@ -40,6 +40,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "explain": "Show why a customer is where it is.",
         "audit": "Derive a label again, and compare.",
         "compare": "Compare two runs: live, replays, exports.",
+        "snapshot": "Write a model to a folder.",
+        "restore": "Bring a model back from a folder.",
         "reset": "Delete a model's keys, offsets and topics.",
     }
 )
@@ -110,7 +112,7 @@ def run(arguments: Sequence[str]) -> int:
         _complain([error.format_message()])
         return WRONG_USAGE
     except StreamSegError as error:
-        _complain(error.problems if isinstance(error, ConfigurationError) else [str(error)])
+        _complain(error.problems if isinstance(error, ConfigurationError) else str(error).splitlines())
         return error.exit_status
     except KeyboardInterrupt:
         return 0

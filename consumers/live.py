@@ -10,81 +10,33 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from consumers.health import health_server
+from consumers.identity import identify
 from consumers.plan import plan_of
 from consumers.progress import LiveProgress
+from consumers.topics import run_of
+from stream_seg._version import __version__
 from stream_seg.adapters.dead_letters import KafkaDeadLetters
 from stream_seg.adapters.kafka import KafkaClient, connect
-from stream_seg.adapters.kafka_topics import DEAD_LETTERS, LABELS, MODELS, TRANSITIONS, Prepared
+from stream_seg.adapters.kafka_topics import DEAD_LETTERS, LABELS, MODELS, TRANSITIONS
 from stream_seg.adapters.outputs import LastLabels
 from stream_seg.adapters.redis import RedisStore
+from stream_seg.adapters.snapshots import FolderSnapshots, SnapshotFolder
 from stream_seg.engine.committer import OutputTopics
 from stream_seg.engine.livemint import Patience
-from stream_seg.engine.ports import Models
-from stream_seg.engine.registry import Registry
 from stream_seg.engine.worker import Observer, Options, Ports, Worker, no_hook
-from stream_seg.errors import ServerUnavailable, StateError
+from stream_seg.errors import ServerUnavailable
 from stream_seg.events.decoder import JsonDecoder
 from stream_seg.settings import Settings
 from stream_seg.settings.servers import KafkaSettings
 
 T = TypeVar("T")
-CONTRACT = "1"
 MODELS_PATIENCE_S = 15.0
 """Beyond the transaction time-out: how long committed versions may stay out of sight."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What makes a model the one that is stored: its hash, its topic and that topic's id and partitions."""
-
-    model: str
-    instance: str
-    model_hash: str
-    topic: str
-    topic_id: str
-    partitions: int
-    features: str
-
-    def meta(self, now: dt.datetime) -> dict[str, str]:
-        """The fields of ``seg:<m>:meta``."""
-        return {
-            "contract": CONTRACT,
-            "instance": self.instance,
-            "features": self.features,
-            "topics": self.topic,
-            "created": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "model_hash": self.model_hash,
-            "topic_id": self.topic_id,
-            "partitions": str(self.partitions),
-        }
-
-    def check(self, stored: dict[str, str]) -> None:
-        """``StateError`` where what is stored is another model's, with what to do."""
-        reset = f"stream-seg reset --model {self.model}"
-        replay = f"replay the topic as a model of its own, or delete this one with {reset}"
-        if stored.get("contract", CONTRACT) > CONTRACT:
-            raise StateError(f"model {self.model} was written by a newer contract: upgrade stream-seg")
-        if stored.get("model_hash") != self.model_hash:
-            raise StateError(
-                f"model {self.model} was made with other [features], [event], key, max_ahead or format: "
-                f"{replay}"
-            )
-        if stored.get("partitions") != str(self.partitions):
-            raise StateError(
-                f"topic {self.topic} had {stored.get('partitions')} partitions and has {self.partitions} "
-                f"now, which moves customers: {replay}"
-            )
-        if stored.get("topic_id") != self.topic_id:
-            raise StateError(f"topic {self.topic} has been deleted and made anew: {replay}")
-        if stored.get("instance") != self.instance:
-            raise StateError(
-                f"Redis holds another life of model {self.model} than its models topic: delete both with "
-                f"{reset}"
-            )
 
 
 def run_live(settings: Settings, *, until_end: bool, wait_s: float, health_port: int | None) -> int:
@@ -132,12 +84,13 @@ def live_worker(
         store = stack.enter_context(
             closing(wait.until(lambda: RedisStore.connect(settings.redis.url, model, between=between)))
         )
-        models = stack.enter_context(closing(client.models(f"{model}.{MODELS}")))
-        identity = _identify(settings, prepared, models, store)
+        with closing(client.models(f"{model}.{MODELS}")) as models:
+            identity, meta = identify(settings, prepared.topic_id, prepared.partitions, models, store)
         worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         log = client.log(f"{model}-{worker_id}", settings.delivery.mode, topic=topic, hooks=hook)
         source = client.source(topic, settings.group)
         stack.callback(log.close)
+        snapshots = stack.enter_context(closing(_snapshots(settings, meta, observer)))
         stack.callback(source.close)
         ports = Ports(
             source=source,
@@ -148,6 +101,7 @@ def live_worker(
             dead_letters=KafkaDeadLetters(f"{model}.{DEAD_LETTERS}", topic, prepared.dead_letter_bytes),
             outputs=LastLabels(client, f"{model}.{LABELS}"),
             now_s=time.time,
+            snapshots=snapshots,
         )
         clustering = settings.clustering
         options = Options(
@@ -161,31 +115,23 @@ def live_worker(
             models_patience_s=settings.kafka.transaction_timeout_ms / 1000 + MODELS_PATIENCE_S,
             meta=identity.meta(dt.datetime.now(dt.UTC)),
         )
-        topics = OutputTopics(topic, f"{model}.{LABELS}", f"{model}.{TRANSITIONS}", f"{model}.{MODELS}")
+        labels, transitions, versions = (f"{model}.{kind}" for kind in (LABELS, TRANSITIONS, MODELS))
+        topics = OutputTopics(topic, labels, transitions, versions, run_of(model))
         yield Worker(plan_of(settings), identity.instance, topics, ports, options, observer, hook)
 
 
-def _identify(settings: Settings, prepared: Prepared, models: Models, store: RedisStore) -> Identity:
-    """The model's identity, after checking that what is stored is this model's."""
-    registry = Registry()
-    registry.take(models.read())
-    stored = store.meta()
-    instance = registry.instance or stored.get("instance") or secrets.token_hex(8)
-    identity = Identity(
-        model=settings.model.name,
-        instance=instance,
-        model_hash=settings.model_hash,
-        topic=settings.topic,
-        topic_id=prepared.topic_id,
-        partitions=prepared.partitions,
-        features=",".join(settings.features.names),
+def _snapshots(settings: Settings, meta: dict[str, str], observer: Observer) -> FolderSnapshots:
+    """The model's snapshots in the configured folder; looked for there also where none are taken."""
+    snapshot = settings.snapshot
+    return FolderSnapshots(
+        folder=SnapshotFolder(Path(snapshot.dir), settings.model.name),
+        features=settings.features,
+        meta=meta,
+        program=__version__,
+        every_s=60.0 * snapshot.every_minutes,
+        keep=snapshot.keep,
+        notice=observer.notice,
     )
-    stored = store.put_meta(identity.meta(dt.datetime.now(dt.UTC)))
-    if registry.instance is None:
-        identity = replace(identity, instance=stored["instance"])
-    else:
-        identity.check(stored)
-    return identity
 
 
 @dataclass(slots=True)
@@ -222,4 +168,4 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-__all__ = ["Identity", "KafkaClient", "live_worker", "run_live", "stopped_by_signals"]
+__all__ = ["KafkaClient", "live_worker", "run_live", "stopped_by_signals"]

@@ -47,12 +47,13 @@ def segments(settings: Settings, *, as_json: bool) -> int:
     """Print the segments: by id as JSON, largest first and without empty retired ones for people."""
     with _opened(settings) as reader:
         records = reader.segment_records()
+        quality = reader.status()["quality"]
         if not records and not _has_model(reader):
             raise _no_model(settings)
     if as_json:
         print_json(records)
     elif records:
-        print_segments(console(), records)
+        print_segments(console(), records, quality)
     else:
         _say("There are no segments yet: the model is warming up.")
     return 0

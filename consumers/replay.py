@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from consumers.replay_options import ReplayOptions
     from stream_seg.engine.minter import Minted
-    from stream_seg.engine.replay import Driver, Step
+    from stream_seg.engine.replay import Driver, Run, Step
     from stream_seg.events.records import Decoded
     from stream_seg.settings import Settings
 
@@ -59,20 +59,22 @@ class Outputs:
         self.tally.outside += len(decoded.events) - len(inside)
         driver.feed(0, inside)
 
-    def complete(self, driver: Driver) -> None:
+    def complete(self, driver: Run) -> None:
         """Tell all of the end."""
         for output in (self.tally, *self.others):
             output.complete(driver)
 
 
 def run_replay(settings: Settings, options: ReplayOptions) -> int:
-    """Run a replay of a file, show its progress and its results; the exit status.
+    """Run a replay of a file or of the topic, show its progress and its results; the exit status.
 
     Raises ``UsageError`` for a file, a range or a folder that cannot be used, ``ServerError`` where servers
     are configured and one of them cannot be had.
     """
     if options.source is None:
-        raise UsageError("Replay from the topics is not there yet: name a file of events with --source.")
+        from consumers.replay_history import run_history  # noqa: PLC0415 - needs this module
+
+        return run_history(settings, options)
     source = FileSource(options.source, settings.event, settings.features)
     bounds = Bounds.of(options, source)
     model, run = replay_model(settings, options.name), f"replay:{options.name}"

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 __all__ = ["print_customer", "print_customers", "print_explanation", "print_segments", "print_status"]
 
+_QUALITY: Final = (
+    ("cost_per_customer", "cost per customer", number),
+    ("silhouette", "silhouette", number),
+    ("simplified_silhouette", "simplified silhouette", number),
+    ("davies_bouldin", "Davies-Bouldin", number),
+    ("flapping", "flapping", share),
+    ("churn.behaviour", "moved by behaviour", share),
+    ("churn.silence", "by silence", share),
+    ("churn.model", "by the model", share),
+)
 _SHOWN_ONCE: Final = (
     "confidence",
     "distance",
@@ -61,8 +71,8 @@ def print_customers(out: Console, customers: Sequence[str], records: Sequence[Re
     out.print(table(columns, rows))
 
 
-def print_segments(out: Console, records: Sequence[Record]) -> None:
-    """Print the segments, largest first, without retired ones that are empty."""
+def print_segments(out: Console, records: Sequence[Record], quality: Record | None = None) -> None:
+    """Print the segments, largest first, without retired ones that are empty, and how good they are."""
     shown = [record for record in records if record["status"] == "active" or record["size"]]
     names = list(dict.fromkeys(name for record in shown for name in record["features"]))
     columns = [("id", True), ("name", False), ("customers", True), ("share", True), ("", False)]
@@ -74,6 +84,15 @@ def print_segments(out: Console, records: Sequence[Record]) -> None:
         row += [share(record["share"]), bar(record["share"])]
         rows.append(row + [number(record["features"].get(name)) for name in names])
     out.print(table(columns, rows))
+    _print_quality(out, quality or {})
+
+
+def _print_quality(out: Console, quality: Record) -> None:
+    """Print the current version's quality, in the order of ``_QUALITY``, without what is unknown."""
+    known = [(text, shape(quality[key])) for key, text, shape in _QUALITY if key in quality]
+    if known:
+        out.print()
+        out.print(", ".join(f"{text} {value}" for text, value in known), soft_wrap=True)
 
 
 def print_status(out: Console, record: Record) -> None:
@@ -105,6 +124,16 @@ def print_status(out: Console, record: Record) -> None:
     if rows:
         out.print()
         out.print(table(columns, rows))
+    _print_quality(out, record["quality"])
+    _print_drift(out, record["quality"])
+
+
+def _print_drift(out: Console, quality: Record) -> None:
+    """Print by how much each feature's mean has moved since the version before."""
+    drift = {key.removeprefix("drift."): value for key, value in quality.items() if key.startswith("drift.")}
+    if drift:
+        moved = ", ".join(f"{safe(name)} {number(value)}" for name, value in sorted(drift.items()))
+        out.print(f"means moved since the version before, in standard deviations: {moved}", soft_wrap=True)
 
 
 def _ago(partition: Record) -> str:

@@ -100,6 +100,10 @@ class Keys:
             self.staged(partition),
         ]
 
+    def frozen(self, partition: int) -> str:
+        """How copies of a partition's position and rows begin, while a snapshot is read from them."""
+        return self.private(partition) + "frozen:"
+
     def rows(self, partition: int | str) -> str:
         """How a partition's hashes of customer rows begin; the block's number follows."""
         return self.private(partition) + "rows:"

@@ -62,7 +62,5 @@ def _refuse_unserved(settings: Settings) -> None:
         problems.append('model.algorithm must be "population" in live: the others are for replay.')
     if settings.model.distance != "euclidean":
         problems.append('model.distance must be "euclidean" in live: the others are for replay.')
-    if settings.snapshot.every_minutes:
-        problems.append("snapshot.every_minutes is not there yet: leave it at 0.")
     if problems:
         raise ConfigurationError(problems)

@@ -23,6 +23,8 @@ __all__ = [
     "READING",
     "REDIS",
     "SNAPSHOT",
+    "SNAPSHOT_DIR",
+    "SNAPSHOT_KEEP",
     "SOURCE",
     "WARM_UP",
     "Flag",
@@ -102,6 +104,8 @@ SNAPSHOT = (
     Flag("--snapshot-dir", "snapshot.dir", click.STRING, "The snapshots' folder."),
     Flag("--snapshot-keep", "snapshot.keep", click.INT, "How many snapshots are kept."),
 )
+SNAPSHOT_DIR = Flag("--dir", "snapshot.dir", click.STRING, "The snapshots' folder.")
+SNAPSHOT_KEEP = Flag("--keep", "snapshot.keep", click.INT, "How many snapshots are kept.")
 READING = (MODEL_NAME, *REDIS)
 
 

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from consumers.commands.options import BATCHING, KAFKA, MAX_AHEAD, MODEL, REDIS, WARM_UP, with_settings
+from consumers.commands.options import (
+    BATCHING,
+    GROUP,
+    KAFKA,
+    MAX_AHEAD,
+    MODEL,
+    REDIS,
+    TOPIC,
+    WARM_UP,
+    with_settings,
+)
 from stream_seg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +51,9 @@ def _event_time(_ctx: click.Context, _param: click.Parameter, value: str | None)
     "--name", required=True, callback=_name, help="The replay's model is called <model>.replay-NAME."
 )
 @click.option(
-    "--source", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of events."
+    "--source",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file of events, instead of the topic.",
 )
 @click.option(
     "--from", "from_", callback=_event_time, help="First event time: a date, a time, or e.g. 90d back."
@@ -53,25 +65,26 @@ def _event_time(_ctx: click.Context, _param: click.Parameter, value: str | None)
 @click.option("--follow", is_flag=True, help="Go on as a live worker at the end.")
 @click.option("--no-emit", "emit", flag_value=False, default=True, type=bool, help="Write no topics.")
 @click.option("--allow-gap", is_flag=True, help="Accept a topic that no longer reaches back.")
-@with_settings(*MODEL, *WARM_UP, MAX_AHEAD, *KAFKA, *REDIS, *BATCHING)
+@with_settings(*MODEL, *WARM_UP, TOPIC, GROUP, MAX_AHEAD, *KAFKA, *REDIS, *BATCHING)
 def command(settings: Settings, /, **given: Any) -> int:  # noqa: ANN401 - click's parameters, as ReplayOptions names them
-    """Take history through the model again, as a model of its own."""
+    """Take history through the model again, as a model of its own: the topic's, or a file's.
+
+    Interrupted, the same command goes on where a replay of the topic stood.
+    """
     from consumers.replay_options import ReplayOptions
 
     options = ReplayOptions(**given)
-    _refuse_unserved(options)
+    _refuse_for_a_file(options)
     from consumers.replay import run_replay
 
     return run_replay(settings, options)
 
 
-def _refuse_unserved(options: ReplayOptions) -> None:
+def _refuse_for_a_file(options: ReplayOptions) -> None:
     for given, flag in (
         (options.as_recorded, "--as-recorded"),
         (options.follow, "--follow"),
         (options.allow_gap, "--allow-gap"),
     ):
-        if given:
-            raise UsageError(f"{flag} is for replay from the topics, which is not there yet: leave it out.")
-    if options.source is None:
-        raise UsageError("Replay from the topics is not there yet: name a file of events with --source.")
+        if given and options.source is not None:
+            raise UsageError(f"{flag} is for replay from the topic: leave it out, or --source.")

@@ -73,5 +73,6 @@ def _read(value: bytes, topic: str) -> _Label:
         return msgspec.json.decode(value, type=_Label)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StateError(
-            f"topic {topic} holds a record that is no label ({error}): see who else writes to it, or reset the model"
+            f"topic {topic} holds a record that is no label ({error}): see who else writes to it, or reset "
+            "the model"
         ) from error

@@ -102,7 +102,7 @@ def _kept(
             name = previous.get(i)
             if name is None or i in names or name in names.values():
                 continue
-            words = _NUMBERED.sub("", name)
+            words = namer.without_number(name)
             if (words != name) != numbered or (numbered and words not in names.values()):
                 continue
             if not sizes[i] or namer.is_apt(words, i):
@@ -119,6 +119,11 @@ class _Namer:
         self._descriptions = feature_terms(features)
         average = Term(_AVERAGE, lambda centre: 0.5 - float(abs(centre).max(initial=0.0)))
         self._terms = {t.text: t for t in (average, *self._readings, *self._descriptions)}
+
+    def without_number(self, name: str) -> str:
+        """Return `name` without the number that told it from another; a feature's own name may end in one."""
+        known = all(word in self._terms for word in name.split(", "))
+        return name if known else _NUMBERED.sub("", name)
 
     def is_apt(self, name: str, i: int) -> bool:
         """Tell whether every word of `name` still holds for segment `i`, with tolerance."""

@@ -86,13 +86,8 @@ def checkpoint(state: State, outcome: Outcome, sizes_before: dict[int, int]) -> 
 
 def full_checkpoint(state: State, versions: Mapping[int, ModelVersion], gone: Iterable[str]) -> Checkpoint:
     """All of a partition, to be stored where nothing of it is: its position counts from batch 0."""
-    used = state.rows.used
-    residents = np.flatnonzero(state.rows.aggregates.events[:used] > 0)
-    rows: list[StoredRow] = []
-    written_under = state.rows.placement.version[residents]
-    for number in np.unique(written_under).tolist():
-        which = residents[written_under == number]
-        rows += _stored(state, which, versions[number])
+    residents = np.flatnonzero(state.rows.aggregates.events[: state.rows.used] > 0)
+    rows = stored_rows(state, residents, versions)
     position = state.numbers.position
     return Checkpoint(
         partition=state.partition,
@@ -103,6 +98,17 @@ def full_checkpoint(state: State, versions: Mapping[int, ModelVersion], gone: It
         gone=sorted(customer for customer in gone if customer not in state.rows.index),
         sizes={segment: size for segment, size in state.numbers.sizes.items() if size},
     )
+
+
+def stored_rows(
+    state: State, which: NDArray[np.int64], versions: Mapping[int, ModelVersion]
+) -> list[StoredRow]:
+    """Rows ready to be stored, the public fields of each under the version it was last written under."""
+    rows: list[StoredRow] = []
+    written_under = state.rows.placement.version[which]
+    for number in np.unique(written_under).tolist():
+        rows += _stored(state, which[written_under == number], versions[number])
+    return rows
 
 
 def _stored(state: State, which: NDArray[np.int64], version: ModelVersion | None) -> list[StoredRow]:

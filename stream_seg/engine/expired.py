@@ -1,7 +1,8 @@
-"""What stands in for a group's offset that Kafka has forgotten: how far the partition's records have gone out.
+"""What stands in for a group's offset that Kafka has forgotten: how far the partition's labels have gone.
 
 A group's offsets expire when it has had no members for seven days (``offsets.retention.minutes``), and go
-with the group when somebody deletes it. Labels, dead letters and adoptions were committed with them.
+with the group when somebody deletes it. Labels and adoptions were committed with them. Records after the last
+label that were no events, if any, become dead letters once more.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from stream_seg.engine.ports import Committed, Membership
 from stream_seg.errors import ServerUnavailable
 from stream_seg.events.records import RawRecords
 
-__all__ = ["Fetched", "History", "read_through"]
+__all__ = ["Fetched", "History", "Reading", "read_through"]
 
 POLL_S = 0.2
 STALLED_POLLS = 150
@@ -61,27 +61,46 @@ class Fetched(NamedTuple):
     read_up: int
 
 
-def read_through(history: History, spans: Mapping[int, tuple[int, int]]) -> Iterator[Fetched]:
-    """All records of partitions from an offset on, up to but not including another.
+class Reading:
+    """Reads partitions from an offset on, up to but not including another (``spans``).
 
-    Markers, aborted and compacted records never come and do not stall it. Raises ``ServerUnavailable`` where
-    nothing moves for half a minute.
+    Markers, aborted and compacted records never come and do not stall it.
     """
-    left = {p: end for p, (begin, end) in spans.items() if begin < end}
-    for partition in left:
-        history.seek(partition, spans[partition][0])
-    everyone = frozenset(range(history.partitions))
-    stalled, stood = 0, dict.fromkeys(left, -1)
-    while left:
-        history.pause(everyone - left.keys())
+
+    def __init__(self, history: History, spans: Mapping[int, tuple[int, int]]) -> None:
+        """Seek to where the spans begin."""
+        self._history = history
+        self.left = {p: end for p, (begin, end) in spans.items() if begin < end}
+        """Partition → where it ends, for those that have not been read up to there."""
+        for partition in self.left:
+            history.seek(partition, spans[partition][0])
+        self._stood, self._stalled = dict.fromkeys(self.left, -1), 0
+
+    def poll(self, resting: frozenset[int] = frozenset()) -> list[Fetched]:
+        """What comes next of those that do not rest; partitions that have ended leave ``left``.
+
+        Raises ``ServerUnavailable`` where nothing moves for half a minute.
+        """
+        history, found = self._history, []
+        history.pause(frozenset(range(history.partitions)) - (self.left.keys() - resting))
         for partition, records in sorted(history.poll(POLL_S).items()):
-            if partition in left and (kept := _before(records, left[partition])) is not None:
-                yield Fetched(partition, kept, kept.next_offset)
-        stand = {p: history.read_up(p) for p in left}
-        left = {p: end for p, end in left.items() if stand[p] < end}
-        stalled, stood = (0 if stand != stood else stalled + 1), stand
-        if stalled > STALLED_POLLS:
+            end = self.left.get(partition)
+            if end is not None and (kept := _before(records, end)) is not None:
+                found.append(Fetched(partition, kept, kept.next_offset))
+        stand = {p: history.read_up(p) for p in self.left}
+        self.left = {p: end for p, end in self.left.items() if stand[p] < end}
+        self._stalled = 0 if stand != self._stood else self._stalled + 1
+        self._stood = stand
+        if self._stalled > STALLED_POLLS:
             raise ServerUnavailable(f"topic {history.topic} cannot be read on: wait for Kafka to answer")
+        return found
+
+
+def read_through(history: History, spans: Mapping[int, tuple[int, int]]) -> Iterator[Fetched]:
+    """All records of ``spans``; see ``Reading``."""
+    reading = Reading(history, spans)
+    while reading.left:
+        yield from reading.poll()
 
 
 def _before(records: RawRecords, end: int) -> RawRecords | None:

@@ -115,7 +115,7 @@ class Merge:
         return len(self._finished) == len(self._waiting) and not any(self._waiting.values())
 
     def take(self, most: int, until: Mapping[int, int] | None = None) -> Stretch | None:
-        """The next at most ``most`` events of the order whose place is certain; ``None`` where there are none.
+        """The next ``most`` events at most of those whose place is certain; ``None`` where there are none.
 
         With ``until`` it ends before the first event at or behind a partition's offset there.
         """

@@ -1,8 +1,8 @@
 """The drivers of one process over several partitions of a topic: replay that mints, and replay as recorded.
 
 Both take stretches of the merged order. A check falls at a place of that order, and between two checks the
-partitions are independent: so each takes all of its events up to the next place at which a check can be due in
-one step.
+partitions are independent: so each takes all of its events up to the next place at which a check can be due
+in one step.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class _Cursor:
     def _new_customers(self) -> NDArray[np.int64]:
         if self._fresh is None:
             self._fresh = _fresh(self.state, self.batch, self.done)
-            self._residents = self.state.rows.residents + int(len(self._fresh))
+            self._residents = self.state.rows.residents + len(self._fresh)
         return self._fresh
 
     def look_again(self) -> None:

@@ -151,8 +151,8 @@ class Minter:
             raise ValueError("there is no version to follow: seed the first one")
         self.events, self.rows_passed = standing.events, standing.rows_passed
         standing = replace(standing, sample=cache(standing.sample))
-        if current.reason == "warm-up" and standing.as_of_ms <= current.as_of_ms:
-            return None  # what warm-up held back is still running: the version was made for its end
+        if self._held_back(current, standing):
+            return None
         proposal = propose(standing.sums, current.arrays.step, _scaling(current), current.centres_transformed)
         if proposal.residents == 0:
             return None
@@ -163,6 +163,17 @@ class Minter:
             )
         )
         return self._restructured(current, proposal, standing) or self._moved(proposal, standing)
+
+    def _held_back(self, current: ModelVersion, standing: Standing) -> bool:
+        """Whether what warm-up held back is still running, and few customers are there yet.
+
+        The first version was made for the end of it; in between there is no population to follow.
+        """
+        if current.reason != "warm-up" or standing.as_of_ms > current.as_of_ms:
+            return False
+        residents = standing.sums.residents
+        self.structure_customers, self.structure_ms = residents, standing.as_of_ms
+        return residents < min(current.customers, self.plan.warm_up.customers)
 
     def _moved(self, proposal: Proposal, standing: Standing) -> Minted | None:
         minting = self.plan.minting

@@ -110,12 +110,12 @@ class LivePartition:
         batches, rejected, end = self.queue.take(0)
         return self._batch(batches, rejected, end) if rejected else None
 
-    def skip_to(self, next_offset: int) -> Work | None:
+    def skip(self) -> Work | None:
         """Move the position over transaction markers and aborted records, by a batch of no event."""
-        if not self.queue.empty or next_offset <= self.numbers.position.next_offset:
+        if self.read_up is None or not self.queue.empty or self.read_up <= self.numbers.position.next_offset:
             return None
-        self.queue.next_offset = next_offset
-        return self._batch([], [], next_offset)
+        self.queue.next_offset = self.read_up
+        return self._batch([], [], self.read_up)
 
     def report(self) -> Report:
         """How the partition stands; while warming up, of what it has read ahead."""

@@ -20,9 +20,9 @@ class Report(msgspec.Struct, frozen=True):
     there is none or it has not been fetched; ``caught_up`` whether it has read all there is; ``count``,
     ``total``, ``square_high``, ``square_low`` the sums as lists; ``rows_passed`` by passes b and c,
     ``events`` taken, ``clipped`` features, ``rejected`` dead letters, ``changes`` of segment, so far;
-    ``largest_event_ms`` equals ``clock_ms`` but for adoptions moving the clock. ``worker``, ``reported_at_ms`` (wall time), ``lag``
-    (records) and ``events_per_second`` are for people and for the minter's patience; no label depends on
-    them.
+    ``largest_event_ms`` equals ``clock_ms`` but for adoptions moving the clock. ``worker``,
+    ``reported_at_ms`` (wall time), ``lag`` (records) and ``events_per_second`` are for people and for the
+    minter's patience; no label depends on them.
     """
 
     partition: int

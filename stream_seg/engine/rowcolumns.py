@@ -1,7 +1,8 @@
-"""A partition's rows as columns: what a snapshot holds of them, copied out of a state and put back into one."""
+"""A partition's rows as columns: what a snapshot holds of them, copied from a state and put back into one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,8 +27,8 @@ class RowColumns:
 
     ``customers`` ids; ``first_ms``, ``last_ms``, ``events``, ``since_ms`` and ``written_ms`` int64 [n];
     ``segment``, ``version`` and ``former`` int32 [n]; ``slots`` float64 [n, s] as the features' layout has
-    them; ``sets`` uint64: of each distinct feature in turn the taken places of all rows, one after the other (a
-    row's slot says how many).
+    them; ``sets`` uint64: of each distinct feature in turn the taken places of all rows, one after the other
+    (a row's slot says how many).
     """
 
     row: NDArray[np.int64]
@@ -61,13 +62,13 @@ def columns_of(state: State) -> RowColumns:
     slots = rows.aggregates.slots[which]
     return RowColumns(
         row=which,
-        customers=[str(rows.customers[row]) for row in which.tolist()],
+        customers=_customers(rows.customers, which),
         **{name: getattr(rows.aggregates, name)[which] for name in AGGREGATE_COLUMNS},
         **{name: getattr(rows.placement, name)[which] for name in PLACEMENT_COLUMNS},
         former=rows.former[which],
         slots=slots,
         sets=[
-            rows.aggregates.sets[which, place][_taken(slots[:, slot])]
+            rows.aggregates.sets[_owners(which, slots[:, slot]), place, _places(slots[:, slot])]
             for place, slot in enumerate(distinct_slots(state.features))
         ],
     )
@@ -91,16 +92,26 @@ def state_of(
         getattr(placement, name)[which] = getattr(columns, name)
     state.rows.former[which] = columns.former
     for place, slot in enumerate(distinct_slots(features)):
-        taken = _taken(columns.slots[:, slot])
-        if taken.sum() != len(columns.sets[place]):
+        counts = columns.slots[:, slot]
+        fine = ((counts >= 0) & (counts <= DISTINCT_LIMIT)).all()
+        if not fine or int(counts.sum()) != len(columns.sets[place]):
             raise DamagedState(f"a distinct set of partition {partition} is damaged")
-        sets = np.zeros((len(which), DISTINCT_LIMIT), dtype=np.uint64)
-        sets[taken] = columns.sets[place]
-        aggregates.sets[which, place] = sets
+        aggregates.sets[_owners(which, counts), place, _places(counts)] = columns.sets[place]
     settle_whole(state, numbers, version)
     return state
 
 
-def _taken(counts: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of the places of each row's set are taken, bool [n, 64]."""
-    return np.arange(DISTINCT_LIMIT) < counts[:, None]
+def _customers(customers: Sequence[str | None], which: NDArray[np.int64]) -> list[str]:
+    return [customer for row in which.tolist() if (customer := customers[row]) is not None]
+
+
+def _owners(which: NDArray[np.int64], counts: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The row of every taken place of a set of which each row has taken ``counts``."""
+    return np.repeat(which, counts.astype(np.int64))
+
+
+def _places(counts: NDArray[np.float64]) -> NDArray[np.int64]:
+    """0, 1, …, count − 1 for each row."""
+    taken = counts.astype(np.int64)
+    before = np.cumsum(taken) - taken
+    return np.arange(taken.sum()) - np.repeat(before, taken)

@@ -1,4 +1,4 @@
-"""Snapshots as the engine sees them: copies of partitions, taken between two rounds, found when Redis is lost.
+"""Snapshots as the engine sees them: copies of partitions, taken between rounds, found when Redis is lost.
 
 A partition's state depends on its own events and the adopted versions only, so each partition is copied at a
 committed position of its own, and may come from a snapshot of its own when it is needed.

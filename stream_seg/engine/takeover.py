@@ -99,10 +99,10 @@ class TakeOver:
         if committed is None:
             return
         mark, newest = Mark.read(committed.metadata), self.registry.newest
-        if mark.models != self.models:
+        if mark.models and mark.models != self.models:
             raise StateError(
-                f"the consumer group is used by another model, of topic {mark.models}: give each model a group of "
-                "its own (source.group), and reset this one"
+                f"the consumer group is used by another model, of topic {mark.models}: give each model a "
+                "group of its own (source.group), and reset this one"
             )
         seen = 0 if newest is None else newest.version
         adopted = not mark.adopted or (partition, mark.adopted) in self.registry.adoptions

@@ -216,8 +216,7 @@ class Worker:
             return
         self._adopt()
         limit = self._horizon.limit_ms(self._earliest_unread(), self.ports.now_s())
-        work = [w for p in self.owned.values() if (w := p.take(limit))]
-        work += [w for p in self.owned.values() if p.read_up is not None and (w := p.skip_to(p.read_up))]
+        work = [w for p in self.owned.values() if (w := p.take(limit) or p.skip())]
         self._commit(work)
         self._report_all(changed={w.partition for w in work})
         self._mint()

@@ -50,11 +50,12 @@ def joined_in_warm_up(theatre: Theatre) -> Verdict:
     theatre.send(scene, Shop(seed=3, customers=80, partitions=4, days=2).everyone())
     for hand in (first, second):
         hand.wait_commits(1)
+    theatre.send(scene, replace(WIDE, first=COUNT).orders(COUNT))
     return theatre.drain(scene, [first, second])
 
 
 def transactions_in_the_input(theatre: Theatre) -> Verdict:
-    """Orders come in transactions, some of them aborted, the last one too: the end is reached all the same."""
+    """Orders come in transactions, some aborted, the last one too: the end is reached all the same."""
     scene = theatre.scene([])
     parts = list(cut(SMALL.orders(COUNT), 8))
     abort = [False, True, False, False, True, False, False, True]

@@ -18,6 +18,8 @@ from kafka.admin import KafkaAdminClient, NewTopic
 START_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
 BROKEN = b'{"customer": "c1", "at": '
+BATCH_BYTES = 2048
+"""Small batches of records, so that a fetch brings as few as are asked for."""
 FOREVER = {"retention.ms": "-1", "message.timestamp.after.max.ms": "9223372036854775807"}
 
 
@@ -86,7 +88,7 @@ def create(bootstrap_servers: str, topic: str, partitions: int) -> None:
 
 def send(bootstrap_servers: str, topic: str, orders: Iterable[Order]) -> None:
     """Write orders and wait until all of them are there."""
-    producer = KafkaProducer(bootstrap_servers=bootstrap_servers, linger_ms=5)
+    producer = KafkaProducer(bootstrap_servers=bootstrap_servers, linger_ms=5, batch_size=BATCH_BYTES)
     try:
         _send(producer, topic, orders)
     finally:
@@ -97,7 +99,9 @@ def send_in_transactions(
     bootstrap_servers: str, topic: str, parts: Sequence[Sequence[Order]], *, abort: Sequence[bool]
 ) -> None:
     """Write each part in a transaction of its own, aborted where ``abort`` says so."""
-    producer = KafkaProducer(bootstrap_servers=bootstrap_servers, transactional_id=f"shop-{topic}")
+    producer = KafkaProducer(
+        bootstrap_servers=bootstrap_servers, transactional_id=f"shop-{topic}", batch_size=BATCH_BYTES
+    )
     try:
         producer.init_transactions()
         for part, aborted in zip(parts, abort, strict=True):

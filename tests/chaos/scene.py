@@ -54,6 +54,7 @@ client = "{client}"
 session_timeout_ms = {session_timeout_ms}
 transaction_timeout_ms = {transaction_timeout_ms}
 [kafka.options]
+{fetch_bytes} = 4096
 {kafka_options}
 [redis]
 url = "{redis_url}"
@@ -72,7 +73,7 @@ class Scene:
     bootstrap_servers: str
     redis_url: str
     client: str = "kafka-python"
-    warm_up_customers: int = 40
+    warm_up_customers: int = 15
     warm_up_idle_s: float = 1.0
     session_timeout_ms: int = 3000
     transaction_timeout_ms: int = 4000
@@ -83,6 +84,9 @@ class Scene:
         """Write the configuration file."""
         object.__setattr__(self, "config", self.folder / f"{self.model}.toml")
         values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "config"}
+        # Small fetches: warm-up reads no further ahead than it must, and batches are cut at many places.
+        dotted = "max.partition.fetch.bytes"
+        values["fetch_bytes"] = f'"{dotted}"' if self.client == "confluent" else dotted.replace(".", "_")
         self.config.write_text(_CONFIGURATION.format_map(values))
 
     @property

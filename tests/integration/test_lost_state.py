@@ -1,4 +1,4 @@
-"""What Kafka or Redis has lost or damaged is found and rebuilt: no label too many, none missing, no row wrong."""
+"""What Kafka or Redis lost or damaged is found and rebuilt: no label too many, none missing, no row wrong."""
 
 from __future__ import annotations
 

@@ -12,8 +12,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from stream_seg.adapters.confluent.connection import open_producer
 from stream_seg.adapters.confluent.membership import GroupToken, commit_offsets
 from stream_seg.adapters.confluent.refusals import cause, translated
+from stream_seg.adapters.confluent.sending import Deliveries
 from stream_seg.engine.ports import Membership, Transaction
-from stream_seg.errors import OwnershipLost, ServerUnavailable, StreamSegError
+from stream_seg.errors import OwnershipLost, StreamSegError
 from stream_seg.settings.servers import KafkaSettings
 
 __all__ = ["AtLeastOnceLog", "Hook", "TransactionalLog"]
@@ -29,7 +30,6 @@ QUEUE_KBYTES: Final = 1 << 20
 # As with kafka-python: transactions take 17–22 ms instead of 113–122.
 RETRY_BACKOFF_MS: Final = 3
 SLICE_SECONDS: Final = 1.0
-PAUSE_SECONDS: Final = 0.05
 
 
 def _no_hook(_: str) -> None:
@@ -37,7 +37,7 @@ def _no_hook(_: str) -> None:
 
 
 class _Producing:
-    """What both logs share: a producer that is made when it is needed, and what was not delivered."""
+    """What both logs share: a producer that is made when it is needed, and again after it was dropped."""
 
     def __init__(
         self, settings: KafkaSettings, topic: str, start_timeout_s: float, hooks: Hook | None
@@ -46,14 +46,13 @@ class _Producing:
         self._limit_s = settings.transaction_timeout_ms / 1000
         self._hook = hooks or _no_hook
         self._producer: Producer | None = None
-        self._undelivered: list[KafkaError] = []
+        self._deliveries = Deliveries()
 
     def _open(self) -> Producer:
         raise NotImplementedError
 
     def _ready(self) -> Producer:
         if self._producer is None:
-            self._undelivered = []
             self._producer = self._open()
         return self._producer
 
@@ -61,53 +60,6 @@ class _Producing:
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.purge()
-
-    def _delivered(self, error: KafkaError | None, _: object) -> None:
-        if error is not None:
-            self._undelivered.append(error)
-
-    def _send(self, producer: Producer, transaction: Transaction, deadline: float) -> None:
-        """Send everything and wait until every record is acknowledged; the first failure is raised."""
-        self._undelivered.clear()
-        for columns in transaction.columns:
-            for key, value, timestamp in zip(
-                columns.keys, columns.values, columns.timestamps_ms, strict=True
-            ):
-                self._produce(
-                    producer, columns.topic, value, key, columns.partition, int(timestamp), None, deadline
-                )
-        for record in transaction.records:
-            partition = -1 if record.partition is None else record.partition
-            headers = list(record.headers)
-            self._produce(
-                producer,
-                record.topic,
-                record.value,
-                record.key,
-                partition,
-                record.timestamp_ms,
-                headers,
-                deadline,
-            )
-        while producer.flush(SLICE_SECONDS) and not self._undelivered:
-            if time.monotonic() > deadline:
-                raise ServerUnavailable("records are not acknowledged: Kafka does not answer, wait for it")
-        if self._undelivered:
-            raise KafkaException(self._undelivered[0])
-
-    def _produce(self, producer: Producer, *arguments: Any) -> None:  # noqa: ANN401 - as produce() takes them
-        topic, value, key, partition, timestamp, headers, deadline = arguments
-        while True:
-            try:
-                producer.produce(
-                    topic, value, key, partition=partition, timestamp=timestamp, headers=headers or []
-                )
-            except BufferError:  # the queue is full; what is acknowledged makes room
-                producer.poll(PAUSE_SECONDS)
-                if time.monotonic() > deadline:
-                    raise ServerUnavailable("records are not acknowledged: Kafka does not answer") from None
-            else:
-                return
 
     def close(self) -> None:
         """End the producer."""
@@ -150,7 +102,7 @@ class TransactionalLog(_Producing):
     def _transact(self, producer: Producer, transaction: Transaction, deadline: float) -> None:
         producer.begin_transaction()
         self._hook("before_send")
-        self._send(producer, transaction, deadline)
+        self._deliveries.send(producer, transaction, deadline)
         self._hook("after_send")
         if transaction.offsets and transaction.membership is not None:
             metadata = _token(transaction.membership).metadata
@@ -186,7 +138,7 @@ class TransactionalLog(_Producing):
 
     def _open(self) -> Producer:
         return _open_transactional(
-            self._settings, self.transactional_id, self._start_timeout_s, self._delivered
+            self._settings, self.transactional_id, self._start_timeout_s, self._deliveries
         )
 
     def _rebuild(self) -> None:
@@ -214,7 +166,7 @@ class AtLeastOnceLog(_Producing):
         deadline = time.monotonic() + self._limit_s
         try:
             self._hook("before_send")
-            self._send(self._ready(), transaction, deadline)
+            self._deliveries.send(self._ready(), transaction, deadline)
             self._hook("after_send")
             if transaction.offsets and transaction.membership is not None:
                 self._hook("before_commit")
@@ -234,7 +186,7 @@ class AtLeastOnceLog(_Producing):
             _open_transactional(self._settings, transactional_id, self._start_timeout_s)
 
     def _open(self) -> Producer:
-        options = _tuning(self._settings, self._delivered)
+        options = _tuning(self._settings, self._deliveries)
         return open_producer(self._settings, self._start_timeout_s, {**options, "enable.idempotence": True})
 
 
@@ -254,7 +206,7 @@ def _open_transactional(
     settings: KafkaSettings,
     transactional_id: str,
     start_timeout_s: float,
-    delivered: Callable[[KafkaError | None, object], None] = lambda _error, _message: None,
+    deliveries: Deliveries | None = None,
 ) -> Producer:
     """Open a producer of that id; whatever another one of it has open is aborted, and it is fenced."""
     deadline = time.monotonic() + start_timeout_s
@@ -262,7 +214,7 @@ def _open_transactional(
         settings,
         start_timeout_s,
         {
-            **_tuning(settings, delivered),
+            **_tuning(settings, deliveries or Deliveries()),
             "transactional.id": transactional_id,
             "transaction.timeout.ms": settings.transaction_timeout_ms,
         },
@@ -274,9 +226,7 @@ def _open_transactional(
     return producer
 
 
-def _tuning(
-    settings: KafkaSettings, delivered: Callable[[KafkaError | None, object], None]
-) -> dict[str, Any]:
+def _tuning(settings: KafkaSettings, deliveries: Deliveries) -> dict[str, Any]:
     """Options that may be set otherwise in ``[kafka.options]``, and how undelivered records are told of."""
     ours: dict[str, Any] = {
         "batch.size": BATCH_BYTES,
@@ -288,7 +238,7 @@ def _tuning(
     }
     theirs = settings.options
     kept = {name: value for name, value in ours.items() if name not in theirs}
-    return {**kept, "delivery.report.only.error": True, "on_delivery": delivered}
+    return {**kept, "delivery.report.only.error": True, "on_delivery": deliveries}
 
 
 def _token(membership: Membership) -> GroupToken:

@@ -149,9 +149,9 @@ class RedisStore:
     def whole(self, partition: int) -> Stored | None:
         """All of a partition at one point, while its owner may go on; ``None`` where nothing is stored.
 
-        Read as it is, if no batch is applied meanwhile, and else from a copy that the server makes in one call
-        (1.3 ms for 1,000 customers, during which it does nothing else). Raises ``ServerUnavailable`` while a
-        batch is half applied, and ``DamagedState``.
+        Read as it is, if no batch is applied meanwhile, and else from a copy that the server makes in one
+        call (1.3 ms for 1,000 customers, during which it does nothing else). Raises ``ServerUnavailable``
+        while a batch is half applied, and ``DamagedState``.
         """
         for _ in range(WHOLE_TRIES):
             before = self._standing(partition)
@@ -184,7 +184,7 @@ class RedisStore:
                 self._server.client.unlink(position, *(f"{rows}{block}" for block in range(reply)))
 
     def pending(self, partition: int) -> Pending | None:
-        """The batch that is wholly staged, if there is one; ``DamagedState`` where its place is not as written."""
+        """The batch that is wholly staged, if there is one; ``DamagedState`` where it is not as written."""
         fields = ["batch_id", "start_offset", "start_batch", "end_offset", "end_batch", "done"]
         with self._server.our_errors:
             batch_id, *positions = self._server.client.hmget(self.keys.pending(partition), fields)

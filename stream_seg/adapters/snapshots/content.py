@@ -34,9 +34,9 @@ class Holding(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True):
     """``snapshot.json``.
 
-    ``meta`` is the model's meta hash: contract, instance, features, model's hash, topic, its id and number of
-    partitions; ``taken`` wall time, RFC 3339; ``version`` the newest one; ``holds`` the partitions in it: all,
-    or those of the worker that took it.
+    ``meta`` is the model's meta hash: contract, instance, features, model's hash, topic, its id and number
+    of partitions; ``taken`` wall time, RFC 3339; ``version`` the newest one; ``holds`` the partitions in it:
+    all, or those of the worker that took it.
     """
 
     format: int
@@ -60,7 +60,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is to be written: how each of some partitions stands (numbers and rows), and what the models topic holds."""
+    """What is to be written: how partitions stand (numbers and rows), and what the models topic holds."""
 
     model: str
     taken: str
@@ -110,7 +110,9 @@ def decode_manifest(text: bytes) -> Manifest:
     try:
         known = msgspec.json.decode(text, type=_Format)
         if known.format > FORMAT:
-            raise StateError(f"it was written in format {known.format}, of a newer stream-seg: upgrade stream-seg")
+            raise StateError(
+                f"it was written in format {known.format}, of a newer stream-seg: upgrade stream-seg"
+            )
         manifest = msgspec.json.decode(text, type=Manifest)
         _ = manifest.partitions, manifest.instance
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, ValueError) as error:

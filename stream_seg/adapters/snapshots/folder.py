@@ -34,7 +34,7 @@ from stream_seg.engine.rowcolumns import RowColumns
 from stream_seg.errors import DamagedState, StateError, UsageError
 from stream_seg.features.spec import FeatureSet
 
-__all__ = ["Found", "SnapshotFolder"]
+__all__ = ["Found", "SnapshotFolder", "opened"]
 
 MANIFEST: Final = "snapshot.json"
 MODELS: Final = "models.json"
@@ -47,7 +47,7 @@ _SUM: Final = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9.-]+)")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A snapshot in a folder, with its manifest read and checked; its other files are checked when they are read."""
+    """A snapshot in a folder, its manifest read and checked; other files are checked when they are read."""
 
     path: Path
     manifest: Manifest
@@ -99,7 +99,7 @@ class SnapshotFolder:
     def open(self, name: str) -> Found:
         """Read a snapshot's manifest.
 
-        Raises ``DamagedState`` where it is not what was written, and ``StateError`` for one of a newer program.
+        Raises ``DamagedState`` where it is not what was written, ``StateError`` for one of a newer program.
         """
         return opened(self.path / name)
 
@@ -120,7 +120,7 @@ class SnapshotFolder:
         return name
 
     def prune(self, keep: int, now_s: float) -> None:
-        """Delete snapshots of which every partition is in ``keep`` newer ones, and what was abandoned half-written."""
+        """Delete snapshots of which every partition is in ``keep`` newer ones, and what was abandoned."""
         with _writing(self.path):
             newer: dict[int, int] = {}
             for name in self.names():
@@ -134,7 +134,7 @@ class SnapshotFolder:
                     shutil.rmtree(path, ignore_errors=True)
 
     def _held(self, name: str) -> list[int]:
-        """The partitions in a snapshot; of one that cannot be read none, and it is left for a person to look at."""
+        """The partitions in a snapshot; of one that cannot be read none: it is left for a person to see."""
         try:
             return [holding.partition for holding in self.open(name).manifest.holds]
         except StateError:
@@ -172,7 +172,8 @@ def _fill(folder: Path, snapshot: Snapshot, features: FeatureSet) -> None:
     (folder / MODELS).write_bytes(snapshot.models())
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
     names = [MANIFEST, MODELS, *(holding.file for holding in manifest.holds)]
-    (folder / SUMS).write_text("".join(f"{_digest(folder / name)}  {name}\n" for name in names), encoding="ascii")
+    sums = "".join(f"{_digest(folder / name)}  {name}\n" for name in names)
+    (folder / SUMS).write_text(sums, encoding="ascii")
     for name in (*names, SUMS):
         _sync(folder / name)
     _sync(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Final
 from stream_seg.adapters.files.extra import polars
 from stream_seg.adapters.snapshots.content import Holding, Snapshot
 from stream_seg.adapters.snapshots.folder import Found, SnapshotFolder
+from stream_seg.engine.moments import moment
 from stream_seg.engine.registry import Registry
 from stream_seg.engine.rowcolumns import columns_of
 from stream_seg.engine.snapshots import Saved
@@ -69,7 +69,7 @@ class FolderSnapshots:
         self._next_s = now_s + self.every_s
         snapshot = Snapshot(
             model=self.folder.model,
-            taken=dt.datetime.fromtimestamp(now_s, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            taken=moment(int(now_s * 1000)),
             program=self.program,
             meta=self.meta,
             parts={state.partition: (state.numbers, columns_of(state)) for state in states},
@@ -88,7 +88,7 @@ class FolderSnapshots:
             self._failure = error
 
     def _ended(self) -> None:
-        """The thread has ended: what it failed with is told once if the stream can go on without, else raised."""
+        """The thread has ended: what it failed with is told once if the stream can do without, or raised."""
         failure, self._failure, self._thread = self._failure, None, None
         if failure is not None and not isinstance(failure, UsageError):
             raise failure
@@ -97,7 +97,7 @@ class FolderSnapshots:
         self._failing = failure is not None
 
     def newest(self, partition: int, instance: str, most: Position, least_offset: int) -> Saved | None:
-        """The intact copy of a partition that is furthest on; one that is damaged is told, and passed over."""
+        """The intact copy of a partition that is furthest on; one that is damaged is told and passed over."""
         for found, holding in self._holding(partition, instance, most, least_offset):
             try:
                 return Saved(holding.numbers, found.rows(holding, self.features), found.name)

@@ -1,8 +1,8 @@
 """A partition's rows as a Parquet file.
 
 A row per customer: ``row``, ``customer_id``, ``first_event``, ``last_event``, ``events``, ``segment``,
-``former_segment``, ``since``, ``as_of``, ``model_version``; for each feature its aggregate's numbers ``<feature>.0``, …, and for a
-distinct one the hashes it has seen, ``<feature>.seen``.
+``former_segment``, ``since``, ``as_of``, ``model_version``; for each feature its aggregate's numbers
+``<feature>.0``, …, and for a distinct one the hashes it has seen, ``<feature>.seen``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["read_rows", "write_rows"]
 
 _TIMES = {"first_event": "first_ms", "last_event": "last_ms", "since": "since_ms", "as_of": "written_ms"}
-_INTEGERS = {"row": "row", "events": "events", "segment": "segment", "former_segment": "former", "model_version": "version"}
+_INTEGERS = {
+    "row": "row",
+    "events": "events",
+    "segment": "segment",
+    "former_segment": "former",
+    "model_version": "version",
+}
 
 
 def _schema(pl: Any, features: FeatureSet) -> dict[str, Any]:  # noqa: ANN401 - polars
@@ -58,8 +64,9 @@ def write_rows(path: Path, rows: RowColumns, features: FeatureSet) -> None:
         pl.Series(name, columns[name]).cast(kind) if name in _TIMES else pl.Series(name, columns[name], kind)
         for name, kind in kinds.items()
     ]
+    frame = pl.DataFrame(series)
     try:
-        pl.DataFrame(series).write_parquet(path, compression="zstd", compression_level=1)
+        frame.write_parquet(path, compression="zstd", compression_level=1)
     except pl.exceptions.PolarsError as error:
         raise OSError(str(error).partition("\n")[0]) from error
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stream_seg.clustering.identity import Lineage
 from stream_seg.clustering.lattice import ClusterSums
-from stream_seg.engine.lineage import Change, LineageRecord
+from stream_seg.engine.lineage import lineage_record
 from stream_seg.engine.minter import Minted
 from stream_seg.engine.moments import moment
 from stream_seg.engine.plan import ModelPlan

@@ -19,7 +19,7 @@ def test_alarms_are_those_of_river(seed: int) -> None:
     for i, value in enumerate(values.tolist()):
         if ours.update(value):
             alarms.append(i)
-        river.update(value)
+        river.update(value)  # type: ignore[no-untyped-call]
         if river.drift_detected:
             expected.append(i)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Set as AbstractSet
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -51,7 +53,7 @@ class Ran:
     def __init__(
         self,
         history: list[Event],
-        cuts: set[int] = frozenset(),
+        cuts: AbstractSet[int] = frozenset(),
         algorithm: str = "DBSTREAM",
         **parameters: Any,
     ) -> None:
@@ -67,7 +69,7 @@ class Ran:
             labeller, RiverVersions(PLAN, "i"), {0: 0}, on_step=self.step, on_version=self.version
         )
         edges = sorted({0, *(cut for cut in cuts if cut < len(history)), len(history)})
-        for begin, end in zip(edges, edges[1:], strict=False):
+        for begin, end in pairwise(edges):
             self.replay.feed(0, batch_of(history[begin:end], begin, end * 2))
         self.replay.finish()
         self.kept.complete(self.replay)
@@ -247,8 +249,8 @@ def test_a_clusterer_that_cannot_label_a_customer_says_so(algorithm: str) -> Non
 
 
 def test_the_seed_is_given_to_what_takes_one() -> None:
-    def centres(seed: int, **own: object) -> object:
-        labeller = river_clusterer("river:cluster.KMeans", own, seed)
+    def centres(given: int, **own: object) -> object:
+        labeller = river_clusterer("river:cluster.KMeans", own, given)
         labeller.label({"a": 1.0})
         return {place: dict(centre) for place, centre in labeller.clusterer.centers.items()}  # type: ignore[attr-defined]
 

@@ -1,0 +1,290 @@
+"""A replay's results on its servers, exactly once: staged, sent in one transaction, applied.
+
+Each commit stands at one place of the merged order: its transaction carries the offsets of all partitions that
+moved. A replay that was interrupted takes its history again in memory up to the place of the last commit,
+and sends from there on (``docs/decisions``).
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from msgspec.structs import replace
+
+from stream_seg.adapters.kafka_topics import LABELS, MODELS, TRANSITIONS
+from stream_seg.engine.checkpoint import full_checkpoint
+from stream_seg.engine.joined import joined_checkpoint
+from stream_seg.engine.mark import Mark
+from stream_seg.engine.ports import Committed, Record, Records, Transaction
+from stream_seg.engine.publish import quality_fields, segment_fields
+from stream_seg.engine.records import Encoded, Origin, encode_labels, encode_transitions
+from stream_seg.engine.registry import adoption_record, version_records
+from stream_seg.engine.reports import report
+from stream_seg.engine.state import Numbers, Position, State
+from stream_seg.errors import OwnershipLost, StateError, UsageError
+
+if TYPE_CHECKING:
+    from consumers.replay_bounds import Bounds
+    from stream_seg.adapters.redis import RedisStore
+    from stream_seg.engine.minter import Minted
+    from stream_seg.engine.ports import DeadLetters, Log, Membership
+    from stream_seg.engine.replay import Run, Step
+    from stream_seg.engine.version import ModelVersion
+    from stream_seg.events.batch import Rejected
+
+__all__ = ["Commits", "Servers", "one_at_a_time"]
+
+REPORT_EVERY_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where the results of the model ``model`` go; ``topic`` is what its records call their source.
+
+    ``written`` are the event times that are written. Without ``emit`` only offsets are committed.
+    """
+
+    model: str
+    topic: str
+    run: str
+    worker: str
+    store: RedisStore
+    log: Log
+    outsider: Membership
+    dead_letters: DeadLetters
+    written: Bounds
+    emit: bool
+    hook: Callable[[str], None] = lambda _: None
+
+
+@dataclass(slots=True)
+class Commits:
+    """An ``Output``: what comes between two calls of ``commit`` is one transaction.
+
+    ``begin`` is called once before the first one. ``resume`` maps each partition to what was committed last;
+    up to there nothing is sent.
+    """
+
+    servers: Servers
+    ends: dict[int, int]
+    begin: Callable[[], None]
+    resume: dict[int, Committed]
+    tokens: dict[int, str] = field(default_factory=dict)
+    versions: dict[int, ModelVersion] = field(default_factory=dict)
+    _steps: dict[int, list[Step]] = field(default_factory=dict)
+    _rejected: dict[int, list[Rejected]] = field(default_factory=dict)
+    _models: list[tuple[str, bytes, int]] = field(default_factory=list)
+    _minted: list[ModelVersion] = field(default_factory=list)
+    _counted: dict[int, int] = field(default_factory=dict)
+    _gone: dict[int, set[str]] = field(default_factory=dict)
+    _begun: bool = False
+    _reported_at: float = 0.0
+
+    @property
+    def until(self) -> dict[int, int] | None:
+        """Where the last commit stood; ``None`` once that place has been passed."""
+        return {p: found.next_offset for p, found in self.resume.items()} or None
+
+    # -- an Output ------------------------------------------------------------------------------------------
+
+    def step(self, step: Step) -> None:
+        """Keep it for the next commit."""
+        partition = step.state.partition
+        self._steps.setdefault(partition, []).append(step)
+        if self.resume:
+            removed = {customer for _, customer in step.outcome.removed}
+            self._gone.setdefault(partition, set()).update(removed)
+        if step.adopted is not None:
+            key, value = adoption_record(partition, step.adopted)
+            self._models.append((key, value, step.adopted.version.as_of_ms))
+
+    def version(self, minted: Minted) -> None:
+        """Keep it for the next commit."""
+        self.publish(minted.version, version_records(minted))
+
+    def publish(self, version: ModelVersion, records: Sequence[tuple[str, bytes]]) -> None:
+        """Keep a version and its records for the next commit."""
+        self.versions[version.version] = version
+        self._minted.append(version)
+        self._models += [(key, value, version.as_of_ms) for key, value in records]
+
+    def rejected_of(self, partition: int, rows: Sequence[Rejected]) -> None:
+        """Keep dead letters until their partition has passed them."""
+        self._rejected.setdefault(partition, []).extend(rows)
+
+    def rejected(self, rows: Sequence[Rejected]) -> None:
+        """They come with their partition, by ``rejected_of``."""
+
+    def complete(self, driver: Run) -> None:
+        """Say that the replay has finished, and leave."""
+        with one_at_a_time():
+            for state in driver.states.values():
+                self._report(state, caught_up=True)
+                self.servers.store.release(state.partition, self.tokens[state.partition])
+            self.servers.store.refresh_sizes()
+
+    # -- a commit -------------------------------------------------------------------------------------------
+
+    def commit(self, states: dict[int, State]) -> None:
+        """Commit what has been told since the last time, unless it was committed before."""
+        if not self._steps:
+            return
+        with one_at_a_time():
+            if self.resume:
+                self._take_again(states)
+                return
+            if not self._begun:
+                self.begin()
+                self._begun = True
+            self._commit(states)
+            if time.monotonic() - self._reported_at >= REPORT_EVERY_S:
+                for state in states.values():
+                    self._report(state, caught_up=False)
+                self.servers.store.refresh_sizes()
+                self._reported_at = time.monotonic()
+
+    def _commit(self, states: dict[int, State]) -> None:
+        servers, store = self.servers, self.servers.store
+        made = {p: joined_checkpoint(steps, self.versions) for p, steps in self._steps.items()}
+        ids = {p: secrets.token_hex(8) for p in made}
+        servers.hook("before_stage")
+        store.stage([(made[p], ids[p], self.tokens[p]) for p in made])
+        servers.hook("after_stage")
+        known, models = max(self.versions), f"{servers.model}.{MODELS}"
+        offsets = {
+            p: Committed(
+                one.end.next_offset, Mark(one.end.batch, ids[p], one.numbers.version, known, models).text
+            )
+            for p, one in made.items()
+        }
+        servers.log.commit(Transaction(self._columns(), self._records(states), offsets, servers.outsider))
+        servers.hook("after_commit")
+        store.apply([(p, ids[p], self.tokens[p]) for p in made])
+        self._publish()
+        servers.hook("after_apply")
+        self._forget_told(states)
+
+    def _publish(self) -> None:
+        for version in self._minted:
+            self.servers.store.put_version(
+                version.version, version.to_json(), segment_fields(version), quality_fields(version)
+            )
+
+    def _columns(self) -> list[Records]:
+        if not self.servers.emit:
+            return []
+        columns = []
+        for partition, steps in self._steps.items():
+            origin = Origin(self.servers.topic, partition, self.servers.run)
+            for one in steps:
+                labels = encode_labels(one.outcome, origin)
+                moves = encode_transitions(one.outcome, origin, one.state.features)
+                columns += [
+                    self._inside(LABELS, partition, labels),
+                    self._inside(TRANSITIONS, partition, moves),
+                ]
+        return [part for part in columns if part.values]
+
+    def _inside(self, kind: str, partition: int, encoded: Encoded) -> Records:
+        """Records whose event time is one that is written."""
+        bounds, times = self.servers.written, encoded.timestamp_ms
+        inside = np.ones(len(times), dtype=np.bool_)
+        if bounds.from_ms is not None:
+            inside &= times >= bounds.from_ms
+        if bounds.to_ms is not None:
+            inside &= times < bounds.to_ms
+        which = np.flatnonzero(inside).tolist()
+        keys, values = [encoded.keys[i] for i in which], [encoded.values[i] for i in which]
+        return Records(f"{self.servers.model}.{kind}", partition, keys, values, times[inside].tolist())
+
+    def _records(self, states: dict[int, State]) -> list[Record]:
+        if not self.servers.emit:
+            return []
+        topic = f"{self.servers.model}.{MODELS}"
+        records = [Record(topic, 0, key.encode(), value, max(at, 0)) for key, value, at in self._models]
+        for partition, state in states.items():
+            records += self.servers.dead_letters(partition, self._passed(state))
+        return records
+
+    def _passed(self, state: State) -> list[Rejected]:
+        end = state.numbers.position.next_offset
+        return [row for row in self._rejected.get(state.partition, []) if row.offset < end]
+
+    def _forget_told(self, states: dict[int, State]) -> None:
+        for partition, state in states.items():
+            count = len(self._passed(state))
+            self._counted[partition] = self._counted.get(partition, 0) + count
+            del self._rejected.get(partition, [])[:count]
+        self._steps, self._models, self._minted = {}, [], []
+
+    def _report(self, state: State, *, caught_up: bool) -> None:
+        partition = state.partition
+        made = report(
+            state, next_event_ms=None, caught_up=caught_up, rejected=self._counted.get(partition, 0)
+        )
+        lag = max(self.ends[partition] - state.numbers.position.next_offset, 0)
+        signed = replace(made, worker=self.servers.worker, reported_at_ms=int(time.time() * 1000), lag=lag)
+        self.servers.store.put_report(signed, self.tokens[partition])
+
+    # -- going on after an interruption ---------------------------------------------------------------------
+
+    def _take_again(self, states: dict[int, State]) -> None:
+        """Nothing of this is sent: it was before. At the place of the last commit the store is settled."""
+        self._forget_told(states)
+        stand = {p: states[p].numbers.position.next_offset for p in self.resume}
+        if any(stand[p] > found.next_offset for p, found in self.resume.items()):
+            raise _differs()
+        if any(stand[p] < found.next_offset for p, found in self.resume.items()):
+            return
+        for partition, found in self.resume.items():
+            self._settle(states[partition], found)
+        for number in sorted(self.versions):
+            self._minted = [self.versions[number]]
+            self._publish()
+        self.resume, self._gone, self._minted, self._begun = {}, {}, [], True
+
+    def _settle(self, state: State, found: Committed) -> None:
+        """Bring what is stored of a partition to where it was committed, whatever a crash has left."""
+        store, partition, mark = self.servers.store, state.partition, Mark.read(found.metadata)
+        token = self.tokens[partition]
+        state.numbers = replace(state.numbers, position=Position(found.next_offset, mark.batch))
+        pending = store.pending(partition)
+        if pending is not None and (pending.batch_id == mark.batch_id or pending.begun):
+            store.apply([(partition, pending.batch_id, token)])
+        elif pending is not None:
+            store.drop(partition, pending.batch_id, token)
+        stored = store.load(partition)
+        numbers = Numbers() if stored is None else stored.numbers
+        if numbers.position == state.numbers.position:
+            if numbers != state.numbers:
+                raise _differs()
+            return
+        whole = full_checkpoint(state, self.versions, self._gone.get(partition, set()))
+        batch_id = mark.batch_id or secrets.token_hex(8)
+        store.discard(partition, token, numbers.sizes)
+        store.stage([(whole, batch_id, token)])
+        store.apply([(partition, batch_id, token)])
+
+
+def _differs() -> StateError:
+    return StateError(
+        "the replay does not come again to what it had committed (the topic or the program has changed): "
+        "give --fresh to begin anew"
+    )
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """``UsageError`` where another replay of the same name has taken over."""
+    try:
+        yield
+    except OwnershipLost as error:
+        raise UsageError(
+            "Another replay of this name has begun and taken its place: give one of them another --name."
+        ) from error

@@ -1,0 +1,1 @@
+"""Many partitions without servers: the production code's own step, adoption, minter and horizon."""
