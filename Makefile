@@ -9,12 +9,12 @@ COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no
 # More arguments for the program that a target runs: make demo ARGS=--embedded, make test ARGS="-k lattice"
 ARGS ?=
 
-.PHONY: help demo test install lint format bench hooks lock clean
+.PHONY: help demo test install lint format bench bench-quality bench-quality-small hooks lock clean
 .DEFAULT_GOAL := help
 
 help: ## what there is (this list)
 	@echo "usage: make TARGET [ARGS=...]"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-19s  %s\n", $$1, $$2 }' Makefile
 
 demo: $(INSTALLED) ## a simulated shop, segmented live on a real Kafka and Redis that it starts by itself
 	@$(BIN)/stream-seg demo $(ARGS)
@@ -37,6 +37,13 @@ format: $(INSTALLED) ## mend what can be mended by itself
 
 bench: $(INSTALLED) ## measure the speed on this machine
 	$(BIN)/python -m pytest -m bench -s tests/bench $(ARGS)
+
+bench-quality: $(INSTALLED) ## measure the clustering against batch k-means and peers: hours; goes on where it ended
+	$(BIN)/python -m tests.bench.quality $(ARGS)
+
+bench-quality-small: $(INSTALLED) ## the same on little data, in minutes, into build/quality
+	$(BIN)/python -m tests.bench.quality --k 6 --seeds 1 --partitions 1 4 --customers 3000 --peer-events 5000 \
+	  --data synthetic --features decayed --gains 0.01 0.02 --folder build/quality $(ARGS)
 
 hooks: $(INSTALLED) ## have git run the checks before each commit
 	$(BIN)/pre-commit install

@@ -26,7 +26,8 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2.2rem; }
 .a { color: var(--a); font-weight: 600; } .b { color: var(--b); font-weight: 600; }
 .soft { color: var(--soft); }
-table { border-collapse: collapse; margin-top: .8rem; } td, th { padding: .2rem .8rem .2rem 0; text-align: left;
+table { border-collapse: collapse; margin-top: .8rem; }
+td, th { padding: .2rem .8rem .2rem 0; text-align: left;
   border-bottom: 1px solid var(--line); }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 svg { display: block; width: 100%; height: auto; }

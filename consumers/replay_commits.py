@@ -1,8 +1,8 @@
 """A replay's results on its servers, exactly once: staged, sent in one transaction, applied.
 
-Each commit stands at one place of the merged order: its transaction carries the offsets of all partitions that
-moved. A replay that was interrupted takes its history again in memory up to the place of the last commit,
-and sends from there on (``docs/decisions``).
+Each commit stands at one place of the merged order: its transaction carries the offsets of all partitions
+that moved. An interrupted replay takes its history again in memory up to the place of the last commit, and
+sends from there on (decision 0008).
 """
 
 from __future__ import annotations

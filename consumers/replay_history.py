@@ -369,7 +369,8 @@ class _Course:
             resting = frozenset(p for p in reading.left if merge.waiting(p) >= WAITING_EVENTS)
             self._fetch(reading, merge, resting)
         self.driver.end(self.extent.ends)
-        self._flush()
+        if self.driver.events:
+            self._flush()
 
     def _flush(self) -> None:
         self.commits.commit(self.driver.states)

@@ -118,6 +118,7 @@ class Served:
 
     def _delete(self) -> None:
         """Delete the former replay: its topics, where it has any, before the keys that say so."""
-        if self.options.emit or self.store.meta().get(EMITS) == "yes":
-            self.topics.delete()
+        meta = self.store.meta()
+        if self.options.emit or meta.get(EMITS) == "yes":
+            self.topics.delete(offsets=bool(meta.get("topic_id")))
         self.store.reset()

@@ -59,9 +59,13 @@ class ReplayTopics:
         """Say whether any of them is there."""
         return bool(self.admin.describe([spec.name for spec in output_topics(self.model, 1, 0)]))
 
-    def delete(self) -> None:
-        """Delete them, and the offsets of the replay's group."""
-        Topics(self.admin).remove(self.model, self.model)
+    def delete(self, *, offsets: bool) -> None:
+        """Delete them, and the ``offsets`` of the replay's group, which a replay of a file has none of."""
+        topics = Topics(self.admin)
+        if offsets:
+            topics.remove(self.model, self.model)
+        else:
+            topics.delete_topics([spec.name for spec in output_topics(self.model, 1, 0)])
 
     @contextmanager
     def begun(self, source: str, run: str) -> Iterator[Sent]:

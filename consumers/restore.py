@@ -1,4 +1,4 @@
-"""``stream-seg restore``: a model back from a folder, to a Redis that lost it or to servers that never had it."""
+"""``stream-seg restore``: a model back from a folder, to a Redis that lost it or to other servers."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def _check_same(settings: Settings, meta: Mapping[str, str]) -> None:
     check_contract(settings.model.name, meta)
     if meta.get("model_hash") != settings.model_hash:
         raise StateError(
-            "the snapshot was made with other [features], [event], key, max_ahead or format: use the configuration "
-            "that it was made with"
+            "the snapshot was made with other [features], [event], key, max_ahead or format: use the "
+            "configuration that it was made with"
         )
 
 
@@ -96,13 +96,13 @@ def _check_topic(client: KafkaClient, settings: Settings, meta: Mapping[str, str
     topic = client.topics.describe(settings.topic)
     if topic.partitions != int(meta["partitions"]):
         raise StateError(
-            f"topic {topic.name} has {topic.partitions} partitions, the snapshot {meta['partitions']}, so customers "
-            "would move: replay the topic as a model of its own"
+            f"topic {topic.name} has {topic.partitions} partitions, the snapshot {meta['partitions']}, so "
+            "customers would move: replay the topic as a model of its own"
         )
     if topic.topic_id != meta.get("topic_id") and not copied:
         raise StateError(
-            f"topic {topic.name} is not the one that the snapshot was taken of: if it holds the same records at the "
-            "same offsets give --copied-topic, and else replay it as a model of its own"
+            f"topic {topic.name} is not the one that the snapshot was taken of: if it holds the same records at "
+            "the same offsets give --copied-topic, and else replay it as a model of its own"
         )
     return topic.topic_id
 
@@ -152,12 +152,12 @@ class _Target:
             offset = state.numbers.position.next_offset
             if not begins[p] <= offset <= ends[p]:
                 raise StateError(
-                    f"partition {p} of topic {self.history.topic} holds offsets {begins[p]} to {ends[p]}, the "
-                    f"snapshot ends at {offset}: restore one that the topic reaches"
+                    f"partition {p} of topic {self.history.topic} holds offsets {begins[p]} to {ends[p]}, "
+                    f"the snapshot ends at {offset}: restore one that the topic reaches"
                 )
 
     def check_fits(self, choice: Choice, existing: Registry) -> None:
-        """``StateError`` where the models topic tells another story than the snapshot, or Kafka an older one."""
+        """``StateError`` where what Kafka holds is not what led to the snapshot and on from there."""
         if existing.instance != choice.meta["instance"]:
             raise StateError(
                 f"topic {self.models_topic} holds another life of model {self.model}: delete it with "
@@ -168,14 +168,15 @@ class _Target:
             recorded = existing.adoptions.get((p, numbers.version))
             if recorded != choice.registry.adoptions[p, numbers.version]:
                 raise StateError(
-                    f"topic {self.models_topic} does not hold the adoption that partition {p} stands under in "
-                    f"{found.name}: it has lost records; delete what is left with stream-seg reset, and restore"
+                    f"topic {self.models_topic} lacks the adoption that partition {p} stands under in "
+                    f"{found.name}: delete what is left with stream-seg reset, and restore again"
                 )
             committed = self.history.committed(p)
             if committed is not None and committed.next_offset < numbers.position.next_offset:
                 raise StateError(
-                    f"group {self.settings.group} has committed offset {committed.next_offset} of partition {p}, before "
-                    f"the snapshot's {numbers.position.next_offset}: its offsets were set back; set them forward again"
+                    f"group {self.settings.group} has committed offset {committed.next_offset} of partition "
+                    f"{p}, before the snapshot's {numbers.position.next_offset}: set it forward again, or delete "
+                    "what is left with stream-seg reset, and restore again"
                 )
 
     def occupied(self, existing: Registry) -> str:
@@ -194,8 +195,9 @@ class _Target:
             last, offset = outputs.last(p), state.numbers.position.next_offset
             if last is not None and last.next_offset > offset:
                 raise StateError(
-                    f"topic {self.model}.{LABELS} has labels of partition {p} up to offset {last.next_offset}, the "
-                    f"snapshot ends at {offset}: restore a newer one, or delete the labels with stream-seg reset"
+                    f"topic {self.model}.{LABELS} has labels of partition {p} up to offset "
+                    f"{last.next_offset}, the snapshot ends at {offset}: restore a newer one, or delete what is "
+                    "left with stream-seg reset, and restore again"
                 )
 
     def write_topics(self, registry: Registry, states: Mapping[int, State]) -> None:

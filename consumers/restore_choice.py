@@ -64,8 +64,8 @@ def chosen(folder: SnapshotFolder, name: str | None, notice: Callable[[str], Non
     newest = snapshots[0].manifest
     if newest.model != folder.model:
         raise StateError(
-            f"the snapshot is of model {newest.model}, not {folder.model}: name that with --model, and use its "
-            "configuration"
+            f"the snapshot is of model {newest.model}, not {folder.model}: name that with --model, and use "
+            "its configuration"
         )
     parts: dict[int, tuple[Found, Holding]] = {}
     for found in snapshots:
@@ -76,7 +76,7 @@ def chosen(folder: SnapshotFolder, name: str | None, notice: Callable[[str], Non
     missing = sorted(set(range(newest.partitions)) - parts.keys())
     if missing:
         raise StateError(
-            f"of {newest.partitions} partitions the snapshot does not hold {', '.join(map(str, missing))}: leave "
+            f"of {newest.partitions} partitions there is no copy of {', '.join(map(str, missing))}: leave "
             "SNAPSHOT out to take the newest of each, or bring those that the other workers wrote"
         )
     return Choice(parts, newest.meta, _registry(parts))

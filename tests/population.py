@@ -45,7 +45,8 @@ class Population:
     """``customers`` in all over so many ``days``; ``growth_days`` is the time in which they arrive.
 
     ``inflation`` is by how much (log) baskets rise over the whole time: the drift. ``initial`` is the share
-    of customers that are there within the first tenth of the growth.
+    of customers that are there within the first tenth of the growth. With ``fold`` the population grows so
+    many times over instead, by the same share every day, after a first day in which the rest arrives.
     """
 
     customers: int = 5000
@@ -53,6 +54,7 @@ class Population:
     growth_days: float | None = None
     initial: float = 0.25
     inflation: float = 0.3
+    fold: float | None = None
     seed: int = 1
 
 
@@ -80,6 +82,10 @@ def events_of(population: Population) -> Events:
     growth = days if population.growth_days is None else population.growth_days
     early = rng.random(n) < population.initial
     first = np.where(early, rng.uniform(0, growth / 10, n), rng.uniform(0, growth, n))
+    if population.fold is not None:
+        grown = 1.0 + rng.random(n) * population.fold
+        later = 1.0 + (days - 1.0) * np.log(np.maximum(grown, 1.0)) / np.log(1.0 + population.fold)
+        first = np.where(np.arange(n) < n / (1.0 + population.fold), rng.random(n), later)
     rate = np.array([k.rate for k in KINDS])[kind] * rng.lognormal(0.0, 0.4, n)
     active = np.array([k.active_days for k in KINDS])[kind] * rng.lognormal(0.0, 0.4, n)
     until = np.minimum(first + active, days)

@@ -36,6 +36,8 @@ FOREVER: Final = "-1"
 UNLIMITED: Final = "9223372036854775807"
 # What comes on top of an input record in a record of ours: headers, feature names, JSON.
 OVERHEAD_BYTES: Final = 64 << 10
+LEAVE_SECONDS: Final = 3.0
+PAUSE_SECONDS: Final = 0.1
 DEFAULT_MESSAGE_BYTES: Final = 1_048_588
 _TIME_LIMITS: Final = ("message.timestamp.after.max.ms", "message.timestamp.before.max.ms")
 _RETENTIONS: Final = ("retention.ms", "retention.bytes")
@@ -47,12 +49,16 @@ class TopicMissing(ServerRefused, NotFoundError):
 
 
 class TopicFacts(NamedTuple):
-    """What a broker says of a topic: its id, its number of partitions and its settings, defaults included."""
+    """What a broker says of a topic: its id, its number of partitions and its settings, defaults included.
+
+    ``rights`` are the operations that we are allowed, in Kafka's names (READ, WRITE, …).
+    """
 
     name: str
     topic_id: str
     partitions: int
     config: Mapping[str, str]
+    rights: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +178,13 @@ def _alter(servers: str, topic: str) -> str:
     return f"kafka-configs.sh --bootstrap-server {servers} --alter --entity-type topics --entity-name {topic}"
 
 
+def _check_right(facts: TopicFacts, right: str) -> None:
+    if right not in facts.rights:
+        raise ServerRefused(
+            f"topic {facts.name}: Kafka does not allow us to {right.lower()} it: grant {right} to this user"
+        )
+
+
 class Topics:
     """The model's topics on a broker, through any client."""
 
@@ -199,6 +212,7 @@ class Topics:
         and the commands that mend them; nothing is created then.
         """
         source = self.describe(input_topic)
+        _check_right(source, "READ")
         input_bytes = int(source.config.get("max.message.bytes", DEFAULT_MESSAGE_BYTES))
         wanted = output_topics(model, source.partitions, input_bytes)
         self._check(wanted)
@@ -226,6 +240,8 @@ class Topics:
         ]
         if found:
             raise StateError("\n".join(found))
+        for facts in existing.values():
+            _check_right(facts, "WRITE")
         return existing
 
     def _warnings(self, source: TopicFacts) -> list[str]:
@@ -238,7 +254,7 @@ class Topics:
 
         ``StateError`` while the group has members; nothing is deleted then.
         """
-        self._admin.delete_group(group)
+        self.delete_group(group)
         self._admin.delete_topics([spec.name for spec in output_topics(model, 1, 0)])
 
     def delete_topics(self, names: Sequence[str]) -> None:
@@ -246,8 +262,17 @@ class Topics:
         self._admin.delete_topics(names)
 
     def delete_group(self, group: str) -> None:
-        """Delete a group's offsets; ``StateError`` while it has members."""
-        self._admin.delete_group(group)
+        """Delete a group's offsets; ``StateError`` while it has members (one may just be leaving)."""
+        deadline = time.monotonic() + LEAVE_SECONDS
+        while True:
+            try:
+                self._admin.delete_group(group)
+            except StateError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+            time.sleep(PAUSE_SECONDS)
 
     def members(self, group: str) -> int:
         """How many members a group has now."""

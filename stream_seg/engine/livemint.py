@@ -15,6 +15,7 @@ import numpy as np
 
 from stream_seg.clustering.distance import assign_rows
 from stream_seg.clustering.lattice import ClusterSums
+from stream_seg.clustering.sample import whole_weights
 from stream_seg.engine.minter import Minted, Minter, SamplePoints, Standing
 from stream_seg.engine.plan import ModelPlan
 from stream_seg.engine.reports import Report, Sample
@@ -173,17 +174,7 @@ def _estimate(sample: Sample, version: ModelVersion, residents: int) -> ClusterS
     Weights add up to its last number of residents.
     """
     points, weights, places = _places(sample, version)
-    sums = ClusterSums.zeros(len(version.segments), len(version.features))
+    k = len(version.segments)
     if not len(points):
-        return sums
-    weights = weights * (residents / weights.sum())
-    for place in range(len(version.segments)):
-        own = places == place
-        x = points[own].astype(np.float64)
-        w = weights[own, None]
-        sums.count[place] = round(float(w.sum()))
-        sums.total[place] = np.rint((w * x).sum(axis=0)).astype(np.int64)
-        high, low = np.divmod(points[own].astype(np.int64) ** 2, 2**32)
-        sums.square_high[place] = np.rint((w * high).sum(axis=0)).astype(np.int64)
-        sums.square_low[place] = np.rint((w * low).sum(axis=0)).astype(np.int64)
-    return sums
+        return ClusterSums.zeros(k, len(version.features))
+    return ClusterSums.recount(points, places, k, whole_weights(weights, residents))

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_seg.clustering.lattice import ClusterSums
+from stream_seg.clustering.sample import stratified_sample
 from stream_seg.engine.state import UNKNOWN, Changes, Position, State
 
-_GOLDEN = 0x9E3779B97F4A7C15
+_LARGE_PRIME = 2_147_483_647
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -119,17 +120,14 @@ def draw_sample(state: State, wanted: int, seed: int) -> Sample:
     """A cluster-stratified sample of at most about ``wanted`` residents, or all (design §4, §3.5).
 
     Half of it is spread evenly over the clusters, half by size. Which rows are drawn depends on a hash of
-    ``seed``, partition, number of passes and row alone: the same history gives the same sample.
+    ``seed``, partition, number of passes and place among the residents alone: the same history gives the same
+    sample.
     """
-    points, clusters, which = state.points()
+    points, clusters, _ = state.points()
     if state.version is None:  # warming up: no pass has brought the points up to the clock
-        points, which = state.evaluated()
-    n = len(which)
-    if n <= wanted:
-        chosen, weights = np.arange(n), np.ones(n)
-    else:
-        rank = _hash(which, seed, state.partition, state.numbers.passes)
-        chosen, weights = _stratified(clusters, rank, wanted)
+        points, _ = state.evaluated()
+    strata = np.maximum(clusters, 0)  # while warming up there is one
+    chosen, weights = stratified_sample(strata, max(len(state.sums.count), 1), wanted, _salt(state, seed))
     return Sample(
         partition=state.partition,
         version=state.numbers.version,
@@ -140,27 +138,6 @@ def draw_sample(state: State, wanted: int, seed: int) -> Sample:
     )
 
 
-def _stratified(
-    clusters: NDArray[np.int32], rank: NDArray[np.uint64], wanted: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    present = np.unique(clusters)
-    chosen, weights = [], []
-    for cluster in present.tolist():
-        members = np.flatnonzero(clusters == cluster)
-        share = wanted / 2 / len(present) + wanted / 2 * len(members) / len(clusters)
-        take = min(len(members), max(1, round(share)))
-        drawn = members if take == len(members) else members[np.argpartition(rank[members], take - 1)[:take]]
-        chosen.append(np.sort(drawn))
-        weights.append(np.full(take, len(members) / take))
-    return np.concatenate(chosen), np.concatenate(weights)
-
-
-def _hash(rows: NDArray[np.int64], *salts: int) -> NDArray[np.uint64]:
-    """SplitMix64's finaliser (Steele, Lea & Flood 2014, §4) over rows and salts."""
-    z = rows.astype(np.uint64)
-    for salt in salts:
-        z = z + np.uint64((salt * 2 + 1) * _GOLDEN % 2**64)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return z
+def _salt(state: State, seed: int) -> int:
+    """One number for the model's seed, the partition and the number of its passes."""
+    return (seed * _LARGE_PRIME + state.partition) * _LARGE_PRIME + state.numbers.passes

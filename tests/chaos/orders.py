@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from kafka import KafkaProducer
@@ -86,6 +86,32 @@ def create(bootstrap_servers: str, topic: str, partitions: int) -> None:
         admin.close()
 
 
+class Sender:
+    """Sends orders to a topic, each of them once, also where the broker goes away and comes back."""
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        """Connect."""
+        self._topic = topic
+        self._producer = KafkaProducer(
+            bootstrap_servers=bootstrap_servers,
+            linger_ms=5,
+            batch_size=BATCH_BYTES,
+            delivery_timeout_ms=300_000,
+        )
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._producer.close(timeout=5)
+
+    def send(self, orders: Iterable[Order]) -> None:
+        """Send orders and wait until all of them are there."""
+        _send(self._producer, self._topic, orders, timeout_s=300.0)
+
+
 def send(bootstrap_servers: str, topic: str, orders: Iterable[Order]) -> None:
     """Write orders and wait until all of them are there."""
     producer = KafkaProducer(bootstrap_servers=bootstrap_servers, linger_ms=5, batch_size=BATCH_BYTES)
@@ -115,13 +141,13 @@ def send_in_transactions(
         producer.close()
 
 
-def _send(producer: KafkaProducer, topic: str, orders: Iterable[Order]) -> None:
+def _send(producer: KafkaProducer, topic: str, orders: Iterable[Order], *, timeout_s: float = 30.0) -> None:
     futures = [
         producer.send(topic, o.value, o.key, partition=o.partition, timestamp_ms=o.time_ms) for o in orders
     ]
     producer.flush()
     for future in futures:
-        future.get(timeout=30)
+        future.get(timeout=timeout_s)
 
 
 def cut(orders: Sequence[Order], parts: int) -> Iterator[Sequence[Order]]:

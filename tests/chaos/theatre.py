@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -62,18 +63,17 @@ class OwnRedis:
 
 @dataclass(frozen=True)
 class Theatre:
-    """Servers, a folder, and workers to hire; ``name`` makes names that nobody else has."""
+    """Servers, a folder, and workers to hire."""
 
     crew: Crew
     folder: Path
     bootstrap_servers: str
     redis_url: str
-    name: Callable[[str], str]
     stack: ExitStack
 
     def scene(self, orders: Sequence[Order], *, partitions: int = 2, **options: Any) -> Scene:
         """A model of its own, its topic filled with ``orders``."""
-        name = self.name("chaos")
+        name = f"chaos-{uuid.uuid4().hex[:8]}"
         given = {"bootstrap_servers": self.bootstrap_servers, "redis_url": self.redis_url, **options}
         scene = Scene(self.folder, name, f"{name}-orders", **given)
         scene.create(partitions)
@@ -86,7 +86,7 @@ class Theatre:
 
     def own_redis(self) -> OwnRedis:
         """A Redis for one scenario."""
-        folder = self.folder / self.name("redis")
+        folder = self.folder / f"redis-{uuid.uuid4().hex[:8]}"
         server = local_redis(find_redis(), folder, keep=True)
         self.stack.callback(server.kill)
         server.start()
@@ -124,14 +124,9 @@ Verdicts = dict[str, "Future[Verdict]"]
 @contextmanager
 def theatre(folder: Path, bootstrap_servers: str) -> Iterator[Theatre]:
     """A theatre with a Redis of its own; everything ends with the block."""
-    names = iter(range(1_000_000))
-
-    def name(kind: str) -> str:
-        return f"{kind}-{folder.name}-{next(names)}"
-
     with ExitStack() as stack:
         redis = local_redis(find_redis(), folder / "redis", keep=True)
         stack.callback(redis.kill)
         redis.start()
         hired = stack.enter_context(crew())
-        yield Theatre(hired, folder, bootstrap_servers, f"redis://{redis.address}/0", name, stack)
+        yield Theatre(hired, folder, bootstrap_servers, f"redis://{redis.address}/0", stack)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,10 +57,13 @@ class Verdict:
         return "\n".join([counts, *self.violations])
 
 
-def verify(settings: Settings, *, allow_unread: bool = False) -> Verdict:
+def verify(
+    settings: Settings, *, allow_unread: bool = False, lost: Mapping[int, Sequence[Any]] | None = None
+) -> Verdict:
     """Compare what a model's topics and keys hold with what they should.
 
     With ``allow_unread`` events that no label was committed for yet may stand at the end of a partition.
+    ``lost`` are records that the input topic does not hold any more.
     """
     model, topic, partitions = settings.model.name, settings.topic, _partitions(settings)
     names = {part: f"{model}.{part}" for part in ("labels", "transitions", "dead-letters")}
@@ -74,7 +77,8 @@ def verify(settings: Settings, *, allow_unread: bool = False) -> Verdict:
     registry.take((r.key.decode(), r.value) for r in models)
     decoder = JsonDecoder(settings.event, settings.features)
     inputs = {}
-    for p, rows in read[topic].items():
+    for p, held in read[topic].items():
+        rows = [*(lost or {}).get(p, ()), *held]
         taken = [r for r in rows if r.offset < (ends[p] or 0)] if allow_unread else rows
         inputs[p] = decoder.decode(raw(taken, single=partitions == 1))
     derived = derive(settings.features, topic, registry, inputs)

@@ -117,6 +117,7 @@ def work(duty: Duty, tell: Tell) -> int:
 
     settings = load_settings(duty.config, environ={})
     steps = Steps(duty, stamped)
+    signal.signal(signal.SIGTERM, _interrupt)  # as the command line does it
     try:
         with (
             live_worker(
@@ -135,7 +136,13 @@ def work(duty: Duty, tell: Tell) -> int:
     except StreamSegError as error:
         stamped({"what": "error", "kind": type(error).__name__, "text": str(error)})
         return error.exit_status
+    except KeyboardInterrupt:
+        return 0
     return 0
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def die_with_parent() -> None:

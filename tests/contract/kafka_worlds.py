@@ -1,4 +1,4 @@
-"""What the tests of Kafka's ports work with: a broker through one client, and what others do to it meanwhile."""
+"""What the tests of Kafka's ports work with: a broker through one client, and others beside it."""
 
 from __future__ import annotations
 
@@ -37,10 +37,13 @@ def stops_at(step: str) -> Callable[[str], None]:
     return hook
 
 
-def settings_of(servers: str, client: str, *, options: Mapping[str, Any] | None = None, **keys: Any) -> KafkaSettings:
+def settings_of(
+    servers: str, client: str, *, options: Mapping[str, Any] | None = None, **keys: Any
+) -> KafkaSettings:
     """Settings of one client with quick time-outs."""
     times = {"session_timeout_ms": 6_000, "transaction_timeout_ms": 20_000}
-    return KafkaSettings(bootstrap_servers=servers, client=client, options=dict(options or {}), **{**times, **keys})  # type: ignore[arg-type]
+    given = {"bootstrap_servers": servers, "client": client, "options": dict(options or {}), **times, **keys}
+    return KafkaSettings.model_validate(given)
 
 
 def assignment_by(strategy: str, client: str) -> dict[str, str]:
@@ -59,9 +62,9 @@ class World:
     client: KafkaClient
     opened: list[Any] = field(default_factory=list)
 
-    def topic(self, partitions: int = 1, **config: str) -> str:
-        """A new topic that keeps records of any time."""
-        name = self.fresh("topic")
+    def topic(self, partitions: int = 1, *, name: str | None = None, **config: str) -> str:
+        """A new topic that keeps its records."""
+        name = name or self.fresh("topic")
         settings = {"retention.ms": "-1", **{key.replace("_", "."): value for key, value in config.items()}}
         admin = KafkaPythonAdmin(settings_of(self.servers, "kafka-python"))
         admin.create([TopicSpec(name, partitions, settings)])
@@ -124,14 +127,26 @@ class World:
             producer.flush()
             producer.abort_transaction()
 
+    def abort_keyed(self, topic: str, values: Sequence[bytes]) -> None:
+        """As ``abort``, for a compacted topic."""
+        with producing(self.servers, transactional_id=self.fresh("aborted")) as producer:
+            producer.init_transactions()
+            producer.begin_transaction()
+            for value in values:
+                producer.send(topic, value, b"aborted", partition=0)
+            producer.flush()
+            producer.abort_transaction()
+
     @contextmanager
-    def open_transaction(self, topic: str, partition: int, values: Sequence[bytes]) -> Iterator[None]:
+    def open_transaction(
+        self, topic: str, partition: int, values: Sequence[bytes], key: bytes | None = None
+    ) -> Iterator[None]:
         """A transaction that stays open inside the block and is committed after it."""
         with producing(self.servers, transactional_id=self.fresh("open")) as producer:
             producer.init_transactions()
             producer.begin_transaction()
             for value in values:
-                producer.send(topic, value, partition=partition)
+                producer.send(topic, value, key, partition=partition)
             producer.flush()
             yield
             producer.commit_transaction()
@@ -146,9 +161,9 @@ class World:
             consumer.assign([where])
             consumer.seek(where, 0)
             end = consumer.end_offsets([where])[where]
-            found: list[Any] = []
-            eventually(lambda: found.extend(consumer.poll(200).get(where, [])) or consumer.position(where) >= end)
-            return found
+            return gathered(
+                lambda: consumer.poll(200).get(where, []), lambda _: consumer.position(where) >= end
+            )
         finally:
             consumer.close()
 
@@ -188,8 +203,20 @@ def eventually(done: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
     return answer
 
 
+def gathered(more: Callable[[], Sequence[Any]], enough: Callable[[list[Any]], object]) -> list[Any]:
+    """Collect until it is enough; a test fails that waits longer."""
+    found: list[Any] = []
+
+    def go_on() -> object:
+        found.extend(more())
+        return enough(found)
+
+    eventually(go_on)
+    return found
+
+
 def joined(source: Source, partitions: int) -> Polled:
-    """Poll until a member has that many partitions and may commit; what was gained on the way is in the answer."""
+    """Poll until a member has that many partitions and may commit; gives all that was gained on the way."""
     gained: set[int] = set()
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:

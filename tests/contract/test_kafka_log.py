@@ -1,4 +1,4 @@
-"""``Log`` on a real broker, the same for both clients: what one commit carries is there wholly or not at all."""
+"""``Log`` on a real broker, the same for both clients: a commit is there wholly or not at all."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def test_everything_of_a_commit_is_there_as_it_was_given(world: World, mode: Mod
     log.commit(
         Transaction(
             columns=[
-                Records(ours.output, 1, [b"a", "ключ".encode()], [b"{}", b"v" * 1000], [5, 4_102_444_800_000]),
+                Records(
+                    ours.output, 1, [b"a", "ключ".encode()], [b"{}", b"v" * 1000], [5, 4_102_444_800_000]
+                ),
                 Records(ours.output, 0, [], [], []),
                 Records(ours.output, 0, [b""], [b""], [1]),
             ],
@@ -115,7 +117,7 @@ def test_a_record_too_large_for_its_topic_is_refused_and_the_next_commit_works(w
 def test_a_topic_of_small_batches_is_named(world: World) -> None:
     output = world.topic(max_message_bytes="20000")
     log = world.log(output)
-    with pytest.raises(ServerRefused, match="max.message.bytes"):
+    with pytest.raises(ServerRefused, match=r"max\.message\.bytes"):
         log.commit(Transaction(columns=[columns(output, 0, [b"x" * 1_000] * 100)]))
     assert world.values(output) == []
 
@@ -415,7 +417,9 @@ def test_a_broker_that_hangs_does_not_hang_us(private: tuple[World, LocalServers
     committed = ours.source.committed(0) is not None
     log.commit(
         Transaction(
-            columns=[columns(ours.output, 0, [b"second"])], offsets={0: at(2, "second")}, membership=membership
+            columns=[columns(ours.output, 0, [b"second"])],
+            offsets={0: at(2, "second")},
+            membership=membership,
         )
     )
     assert world.values(ours.output) == ([b"first", b"second"] if committed else [b"second"])

@@ -2,95 +2,25 @@
 
 from __future__ import annotations
 
-import signal
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import pytest
-from redis import Redis
 
-from stream_seg.adapters.kafka import KafkaClient, connect
 from stream_seg.adapters.local import LocalServers
-from stream_seg.errors import StateError
-from stream_seg.keys import Keys
-from tests.chaos.crew import Crew, crew
-from tests.chaos.orders import Shop, send
 from tests.chaos.scenarios import forget
-from tests.chaos.scene import Scene
 from tests.chaos.verify import verify
-from tests.chaos.worker import Duty, Halt
-from tests.contract.kafka_worlds import eventually
+from tests.integration.played import BEGINNING, MORE, SHOP, Model, played
 
-SHOP = Shop(customers=60, partitions=2)
-BEGINNING, MORE = 160, 20
-DAYS_AN_ORDER = 0.05
-Harm = Callable[["Model"], None]
-
-
-@dataclass
-class Model:
-    """A model that has read everything so far, for one test after the other to harm."""
-
-    scene: Scene
-    crew: Crew
-    redis: Any
-    sent: int = 0
-
-    @property
-    def keys(self) -> Keys:
-        """Names of its keys."""
-        return Keys(self.scene.model)
-
-    def send(self, count: int = MORE) -> None:
-        """More orders."""
-        shop = replace(SHOP, first=self.sent, days=count * DAYS_AN_ORDER)
-        send(self.scene.bootstrap_servers, self.scene.topic, shop.orders(count))
-        self.sent += count
-
-    def run(self) -> list[str]:
-        """A worker reads everything; what it said to people."""
-        hand = self.crew.hire(Duty(self.scene.config, until_end=True))
-        assert hand.wait_end() == 0, hand.messages[-5:]
-        return hand.notices
-
-    def kill_at(self, step: str, count: int) -> None:
-        """A worker begins to read and is killed at a step, when it comes there for the ``count``-th time."""
-        hand = self.crew.hire(Duty(self.scene.config, halts=(Halt(step, count),)))
-        assert hand.wait_end() == -signal.SIGKILL, hand.messages[-5:]
-
-    def expire(self) -> None:
-        """Have Kafka forget the group's offsets, as it does after seven days without members."""
-        with closing(connect(self.scene.settings.kafka)) as client:
-            eventually(lambda: _deleted(client, self.scene.settings.group))
-
-
-def _deleted(client: KafkaClient, group: str) -> bool:
-    """Whether the group is gone: a killed worker stays a member until its session times out."""
-    try:
-        client.topics.delete_group(group)
-    except StateError:
-        return False
-    return True
+Harm = Callable[[Model], object]
 
 
 @pytest.fixture(scope="module")
 def model(servers: LocalServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
-    """A model of its own, with all its workers gone."""
-    name = f"lost-{uuid.uuid4().hex[:12]}"
-    folder: Path = tmp_path_factory.mktemp("lost")
-    scene = Scene(
-        folder, name, f"{name}-orders", servers.bootstrap_servers, servers.redis_url, warm_up_customers=20
-    )
-    scene.create(SHOP.partitions)
-    with crew() as workers, Redis.from_url(servers.redis_url) as redis:
-        played = Model(scene, workers, redis)
-        played.send(BEGINNING)
-        played.run()
-        yield played
+    """A model that has read everything so far, for one test after the other to harm."""
+    with played(servers, tmp_path_factory.mktemp("lost")) as one:
+        one.send(BEGINNING)
+        one.run()
+        yield one
 
 
 def rebuilt(model: Model, harm: Harm) -> list[str]:

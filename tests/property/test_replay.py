@@ -25,24 +25,24 @@ MergedOrder = list[tuple[int, Event]]
 
 
 class Said:
-    """Everything a replay says, in order, as the bytes that would go out."""
+    """Everything a replay says, for each topic in order, as the bytes that would go out."""
 
     def __init__(self) -> None:
-        self.records: list[tuple[str, bytes]] = []
+        self.topics: dict[str, list[tuple[str, bytes]]] = {"labels": [], "transitions": [], "models": []}
         self.events = 0
 
     def step(self, step: Step) -> None:
         origin = Origin("orders", step.state.partition, "replay:r")
         labels = encode_labels(step.outcome, origin).values
         self.events += len(labels)
-        self.records += [("label", value) for value in labels]
+        self.topics["labels"] += [("", value) for value in labels]
         moves = encode_transitions(step.outcome, origin, FEATURES).values
-        self.records += [("transition", value) for value in moves]
+        self.topics["transitions"] += [("", value) for value in moves]
         if step.adopted is not None:
-            self.records.append(adoption_record(step.state.partition, step.adopted))
+            self.topics["models"].append(adoption_record(step.state.partition, step.adopted))
 
     def version(self, minted: Minted) -> None:
-        self.records += version_records(minted)
+        self.topics["models"] += version_records(minted)
 
 
 def replayed(order: MergedOrder, cuts: set[int], read_ahead: bool) -> Said:  # noqa: FBT001
@@ -84,11 +84,11 @@ def merged_orders(draw: st.DrawFn) -> MergedOrder:
 @settings(deadline=None, max_examples=40)
 @given(merged_orders(), st.sets(st.integers(0, 80), max_size=20), st.booleans())
 def test_batches_change_nothing(order: MergedOrder, cuts: set[int], read_ahead: bool) -> None:  # noqa: FBT001
-    assert replayed(order, cuts, read_ahead).records == replayed(order, set(), read_ahead=True).records
+    assert replayed(order, cuts, read_ahead).topics == replayed(order, set(), read_ahead=True).topics
 
 
 @settings(deadline=None, max_examples=15)
 @given(merged_orders())
 def test_event_by_event_is_the_same_as_all_at_once(order: MergedOrder) -> None:
     alone = set(range(len(order)))
-    assert replayed(order, alone, read_ahead=False).records == replayed(order, set(), read_ahead=True).records
+    assert replayed(order, alone, read_ahead=False).topics == replayed(order, set(), read_ahead=True).topics

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_seg.clustering.lattice import ClusterSums, quantise
+from stream_seg.clustering.lattice import ClusterSums
 from stream_seg.clustering.lloyd import assign, batch_kmeans
 from stream_seg.clustering.mint import scaling_of
 from stream_seg.engine.kernels import rows_points
 from stream_seg.engine.state import State
 from stream_seg.engine.version import ModelVersion
 
-__all__ = ["Cost", "cost_of", "population", "quantise"]
-
 
 @dataclass(frozen=True)
 class Cost:
-    """Costs ÷ that of a batch k-means: of the centroids, and of the segments as served (by the residents')."""
+    """Costs ÷ that of a batch k-means: of the centroids, and of the segments as served."""
 
     centroids: float
     served: float

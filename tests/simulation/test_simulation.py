@@ -118,20 +118,17 @@ def test_the_clustering_is_nearly_as_good_as_batch_k_means(name: str) -> None:
     assert cost.centroids <= cost.served <= 1.12
 
 
-def test_a_backfill_without_horizon_is_far_worse() -> None:
-    """The measure sees what the horizon is for."""
+@pytest.mark.parametrize(("horizon_days", "apart"), [(1.0, False), (None, True)])
+def test_the_horizon_keeps_a_backfill_together(horizon_days: float | None, *, apart: bool) -> None:
     events = batch_of(events_of(Population(customers=600, days=45, seed=2)), slice(None), len(FEATURES), 0)
-    worst = {}
-    for horizon_days in (1.0, None):
-        conduct = replace(CONDUCTS["backfill at unequal speed"], horizon_days=horizon_days)
-        world = World(PLAN, split(events, PARTITIONS), conduct)
-        found = []
-        for _ in world.run():
-            if world.current is not None and world.round % 5 == 0:
-                states = [(p.state, p.state.numbers.clock_ms) for p in world.partitions if p.taken]
-                if sum(s.rows.residents for s, _ in states) >= 200:
-                    found.append(cost_of(*population(states), world.current, restarts=2).centroids)
-        worst[horizon_days] = max(found)
+    conduct = replace(CONDUCTS["backfill at unequal speed"], horizon_days=horizon_days)
+    world = World(PLAN, split(events, PARTITIONS), conduct)
+    spread = 0.0
+    for _ in world.run():
+        unread = [p.next_event for p in world.partitions]
+        if world.current is not None and any(p.taken for p in world.partitions):
+            earliest = min((t for t in unread if isinstance(t, int)), default=world.clock_ms)
+            spread = max(spread, (world.clock_ms - earliest) / DAY_MS)
 
-    assert worst[1.0] < 1.1
-    assert worst[None] > 1.2
+    assert (spread > 5.0) == apart
+    assert apart or spread <= 1.0 + 1e-9

@@ -181,10 +181,7 @@ def test_the_configuration_is_named_before_or_after_the_command(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (
-            ["replay", "--name", "x"],
-            "Replay from the topics is not there yet: name a file of events with --source.",
-        ),
+        (["replay", "--name", "x", "--distance", "manhattan"], "model.algorithm and model.distance"),
         (
             ["replay", "--name", "x", "--source", "rows.csv", "--as-recorded"],
             "--as-recorded is for replay from",

@@ -51,7 +51,11 @@ class ConfluentAdmin:
     def describe(self, names: Sequence[str]) -> dict[str, TopicFacts]:
         """Facts of those of the topics that exist."""
         topics = TopicCollection(list(names))
-        described = self._ask(lambda admin: admin.describe_topics(topics), "describing topics", _MISSING)
+        described = self._ask(
+            lambda admin: admin.describe_topics(topics, include_authorized_operations=True),
+            "describing topics",
+            _MISSING,
+        )
         if not described:
             return {}
         resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in described]
@@ -65,12 +69,15 @@ class ConfluentAdmin:
                 str(topic.topic_id),
                 len(topic.partitions),
                 {key: str(entry.value) for key, entry in settings.get(name, {}).items()},
+                frozenset(operation.name for operation in topic.authorized_operations),
             )
             for name, topic in described.items()
         }
 
     def create(self, topics: Sequence[TopicSpec]) -> None:
         """Create topics and wait until they can be used; one that exists already is left as it is."""
+        if not topics:
+            return
         wanted = [NewTopic(spec.name, spec.partitions, config=dict(spec.config)) for spec in topics]
         there = frozenset({KafkaError.TOPIC_ALREADY_EXISTS})
         self._ask(lambda admin: admin.create_topics(wanted), "creating topics", there)

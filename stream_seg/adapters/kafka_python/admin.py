@@ -69,6 +69,7 @@ class KafkaPythonAdmin:
                 _as_kafka_writes(topic["topic_id"]),
                 len(topic["partitions"]),
                 {key: str(entry["value"]) for key, entry in configs.get(name, {}).items()},
+                frozenset(topic["authorized_operations"]),
             )
             for name, topic in found.items()
         }

@@ -114,7 +114,8 @@ class FolderSnapshots:
             try:
                 found = self.folder.open(name)
             except StateError as error:
-                self._tell(f"snapshot {name} is passed over: {error}")
+                if (self.folder.path / name).exists():  # or another worker has just deleted it
+                    self._tell(f"snapshot {name} is passed over: {error}")
                 continue
             if found.manifest.instance != instance:
                 continue

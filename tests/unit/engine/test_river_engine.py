@@ -57,7 +57,7 @@ class Ran:
         algorithm: str = "DBSTREAM",
         **parameters: Any,
     ) -> None:
-        self.records: list[bytes] = []
+        self.topics: dict[str, list[bytes]] = {"labels": [], "transitions": [], "models": []}
         self.steps: list[Step] = []
         self.labels: list[tuple[str, int, int, int, int, float, float]] = []
         self.versions: list[ModelVersion] = []
@@ -80,8 +80,8 @@ class Ran:
 
     def step(self, done: Step) -> None:
         origin = Origin("orders", 0, "replay:r")
-        self.records += encode_labels(done.outcome, origin).values
-        self.records += encode_transitions(done.outcome, origin, FEATURES).values
+        self.topics["labels"] += encode_labels(done.outcome, origin).values
+        self.topics["transitions"] += encode_transitions(done.outcome, origin, FEATURES).values
         self.kept.apply(done, self.kept.stage(done))
         taken, labels, version = done.outcome.events, done.outcome.labels, done.outcome.version
         if taken is not None and labels is not None and version is not None:
@@ -98,7 +98,7 @@ class Ran:
 
     def version(self, minted: Minted) -> None:
         self.versions.append(minted.version)
-        self.records.append(minted.version.to_json())
+        self.topics["models"].append(minted.version.to_json())
         self.kept.version(minted)
 
 
@@ -203,7 +203,7 @@ def test_the_stored_state_is_the_whole_state() -> None:
 @settings(deadline=None, max_examples=20)
 @given(events(least=2, most=60), st.sets(st.integers(0, 60), max_size=12))
 def test_batches_change_nothing(history: list[Event], cuts: set[int]) -> None:
-    assert Ran(history, cuts).records == Ran(history).records
+    assert Ran(history, cuts).topics == Ran(history).topics
 
 
 def test_an_empty_batch_moves_the_position_only() -> None:
