@@ -50,7 +50,7 @@ hooks: $(INSTALLED) ## have git run the checks before each commit
 
 lock: ## choose the newest allowed versions and write the locks (needs uv)
 	$(COMPILE) --upgrade --all-extras --group dev pyproject.toml -o requirements/lock.txt
-	$(COMPILE) -c requirements/lock.txt --extra confluent pyproject.toml -o requirements/worker.txt
+	$(COMPILE) -c requirements/lock.txt --extra confluent --extra files pyproject.toml -o requirements/worker.txt
 	echo hatchling | $(COMPILE) -c requirements/lock.txt - -o requirements/build.txt
 
 clean: ## remove .venv and everything made by tools

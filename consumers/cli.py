@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "segments": "Show the segments.",
         "status": "Show lag, rates, versions and workers.",
         "explain": "Show why a customer is where it is.",
+        "explore": "Show how many segments a file suggests.",
         "audit": "Derive a label again, and compare.",
         "compare": "Compare two runs: live, replays, exports.",
         "snapshot": "Write a model to a folder.",

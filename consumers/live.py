@@ -27,8 +27,9 @@ from stream_seg.adapters.outputs import LastLabels
 from stream_seg.adapters.redis import RedisStore
 from stream_seg.adapters.snapshots import FolderSnapshots, SnapshotFolder
 from stream_seg.engine.committer import OutputTopics
+from stream_seg.engine.edges import Observer, Options, Ports, no_hook
 from stream_seg.engine.livemint import Patience
-from stream_seg.engine.worker import Observer, Options, Ports, Worker, no_hook
+from stream_seg.engine.worker import Worker
 from stream_seg.errors import ServerUnavailable
 from stream_seg.events.decoder import JsonDecoder
 from stream_seg.settings import Settings
@@ -110,6 +111,7 @@ def live_worker(
             start=settings.source.start,
             until_end=until_end,
             patience=Patience(clustering.warm_up_idle_s, clustering.silent_report_s),
+            max_latency_s=settings.delivery.max_latency_ms / 1000,
             horizon_days=clustering.horizon_days,
             horizon_patience_s=clustering.horizon_patience_s,
             models_patience_s=settings.kafka.transaction_timeout_ms / 1000 + MODELS_PATIENCE_S,

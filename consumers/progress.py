@@ -9,10 +9,10 @@ from typing import Self
 
 from rich.console import Console
 
+from stream_seg.engine.edges import Progress
 from stream_seg.engine.minter import Minted
 from stream_seg.engine.moments import moment
 from stream_seg.engine.partition import Work
-from stream_seg.engine.worker import Progress
 
 PLAIN_EVERY_S = 10.0
 

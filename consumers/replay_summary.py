@@ -49,10 +49,9 @@ def print_rejected(out: Console, tally: Tally) -> None:
     """Print how many rows could not be used, by reason, and which the first ones were."""
     if not tally.reasons:
         return
-    out.print(
-        f"{tally.reasons.total():,} rows cannot be events and were skipped (the first row is row 0):",
-        soft_wrap=True,
-    )
+    count = tally.reasons.total()
+    said = "1 row cannot be an event and was" if count == 1 else f"{count:,} rows cannot be events and were"
+    out.print(f"{said} skipped (the first row is row 0):", soft_wrap=True)
     for reason, count in tally.reasons.most_common():
         out.print(f"  {count:,} × {safe(reason)}", soft_wrap=True)
     rows = "; ".join(f"row {row}: {safe(reason)}" for row, reason in tally.first_rows)

@@ -20,3 +20,12 @@ F = TypeVar("F", bound=Callable[..., object])
 def kernel(function: F) -> F:
     """Compile ``function`` with numba; its Python type is kept for the type checker."""
     return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def inlined(function: F) -> F:
+    """Compile a small ``function`` into each kernel that calls it.
+
+    A call with arrays costs more than a few operations do.
+    """
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)
+    return cast("F", compiled)

@@ -6,13 +6,13 @@ import time
 from collections import deque
 
 from consumers.demo.view import Driver, SegmentLine, Snapshot, TransitionLine, View
+from stream_seg.engine.edges import Progress
 from stream_seg.engine.minter import Minted
 from stream_seg.engine.outcome import CAUSES, NOWHERE, Outcome, Transitions
 from stream_seg.engine.partition import Work
 from stream_seg.engine.replay import Step
 from stream_seg.engine.state import Numbers
 from stream_seg.engine.version import ModelVersion
-from stream_seg.engine.worker import Progress
 from stream_seg.features.spec import FeatureSet
 
 LATEST = 8

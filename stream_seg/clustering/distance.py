@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stream_seg.compiled import kernel
+from stream_seg.compiled import inlined, kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,6 +74,19 @@ def squared_distance(z: NDArray[np.float64], centre: NDArray[np.float64]) -> flo
     return d2
 
 
+@inlined
+def _squared_distance_to(z: NDArray[np.float64], centres: NDArray[np.float64], c: int) -> float:
+    """Do what `squared_distance` does, for row `c` of `centres`.
+
+    Taking the row out first would make numba count a reference to it, for more than the distance costs.
+    """
+    d2 = 0.0
+    for j in range(z.shape[0]):
+        delta = z[j] - centres[c, j]
+        d2 += delta * delta
+    return d2
+
+
 @kernel
 def nearest_scaled(z: NDArray[np.float64], centres: NDArray[np.float64]) -> tuple[int, float]:
     """Return index and squared distance of the nearest of `centres` (float64[k, d]).
@@ -82,7 +95,7 @@ def nearest_scaled(z: NDArray[np.float64], centres: NDArray[np.float64]) -> tupl
     """
     best, d2_best = 0, math.inf
     for c in range(centres.shape[0]):
-        d2 = squared_distance(z, centres[c])
+        d2 = _squared_distance_to(z, centres, c)
         if d2 < d2_best:
             best, d2_best = c, d2
     return best, d2_best
@@ -94,7 +107,7 @@ def nearest_two_scaled(z: NDArray[np.float64], centres: NDArray[np.float64]) -> 
     best, second = 0, -1
     d2_best, d2_second = math.inf, math.inf
     for c in range(centres.shape[0]):
-        d2 = squared_distance(z, centres[c])
+        d2 = _squared_distance_to(z, centres, c)
         if d2 < d2_best:
             if c > 0:
                 second, d2_second = best, d2_best
@@ -134,10 +147,30 @@ def choose_cluster(
     A row that is in no cluster (`current` below 0) gets no such credit.
     """
     best, d2_best = nearest_scaled(z, centres)
-    if current < 0 or best == current:
-        return best
-    keep = 1.0 - hysteresis
-    return best if d2_best < keep * keep * squared_distance(z, centres[current]) else current
+    if current >= 0 and best != current:
+        keep = 1.0 - hysteresis
+        if not d2_best < keep * keep * _squared_distance_to(z, centres, current):
+            best = current
+    return best
+
+
+@kernel
+def label_scaled(
+    z: NDArray[np.float64], centres: NDArray[np.float64], current: int, hysteresis: float
+) -> tuple[int, int, float, float]:
+    """Choose a scaled row's cluster as `choose_cluster` does, and find the nearest other one.
+
+    Returns:
+        `(chosen, other, d2_chosen, d2_other)`: with one centre `other` is -1 and `d2_other` infinite.
+
+    """
+    best, second, d2_best, d2_second = nearest_two_scaled(z, centres)
+    if current >= 0 and best != current:
+        keep = 1.0 - hysteresis
+        d2_current = _squared_distance_to(z, centres, current)
+        if not d2_best < keep * keep * d2_current:
+            best, second, d2_best, d2_second = current, best, d2_current, d2_best
+    return best, second, d2_best, d2_second
 
 
 @kernel

@@ -73,6 +73,42 @@ def remove_point(
 
 
 @kernel
+def move_point(  # noqa: PLR0913, PLR0917 - as above
+    count: NDArray[np.int64],
+    total: NDArray[np.int64],
+    high: NDArray[np.int64],
+    low: NDArray[np.int64],
+    old: int,
+    new: int,
+    points: NDArray[np.int32],
+    row: int,
+    x: NDArray[np.int32],
+) -> None:
+    """Take `points[row]` out of cluster `old` (below 0: it is in none) and put `x` (int32[d]) into `new`.
+
+    Fills `count`, `total`, `high` and `low` as `remove_point` and `add_point` do, and `points[row]` with `x`.
+    """
+    if old >= 0:
+        count[old] -= 1
+    count[new] += 1
+    for j in range(x.shape[0]):
+        value = np.int64(x[j])
+        former = np.int64(points[row, j])
+        if old == new and value == former:
+            continue
+        if old >= 0:
+            square = former * former
+            total[old, j] -= former
+            high[old, j] -= square >> _LOW_BITS
+            low[old, j] -= square & _LOW_MASK
+        square = value * value
+        total[new, j] += value
+        high[new, j] += square >> _LOW_BITS
+        low[new, j] += square & _LOW_MASK
+        points[row, j] = x[j]
+
+
+@kernel
 def add_rows(
     count: NDArray[np.int64],
     total: NDArray[np.int64],

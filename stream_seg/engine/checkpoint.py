@@ -142,8 +142,8 @@ def _row_type(slots: int) -> np.dtype[np.void]:
 
 def encode_rows(state: State, which: NDArray[np.int64]) -> list[bytes]:
     """Rows as blobs: CRC-32, numbers, the distinct sets' taken places, the customer's id in UTF-8."""
-    rows, layout = state.rows, state.features.layout
-    table = np.zeros(len(which), dtype=_row_type(layout.slots))
+    rows = state.rows
+    table = np.zeros(len(which), dtype=_row_type(state.features.slots))
     for name in ("first_ms", "last_ms", "events", "slots"):
         table[name] = getattr(rows.aggregates, name)[which]
     for name in ("since_ms", "written_ms", "segment", "version"):
@@ -180,7 +180,7 @@ def restore(
 ) -> State:
     """A partition's state from what was stored of it; ``DamagedState`` where a row is damaged or missing."""
     state = State(partition, features)
-    kind = _row_type(features.layout.slots)
+    kind = _row_type(features.slots)
     for row, blob in blobs:
         body = blob[_CRC:]
         if len(body) < kind.itemsize or zlib.crc32(body).to_bytes(_CRC, "little") != blob[:_CRC]:

@@ -57,6 +57,6 @@ def _blank_defaults(
 ) -> None:
     """Write NaN into ``values`` where a feature has no match and a default of 0: readers see none there."""
     for m in range(which.shape[0]):
-        for j in range(layout.aggregate.shape[0]):
-            if layout.default[j] == 0.0 and is_default(slots[which[m]], j, layout):
+        for j in range(layout.shape[0]):
+            if layout[j].default == 0.0 and is_default(slots, which[m], layout[j]):
                 values[m, j] = math.nan

@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 
 from stream_seg.clustering.distance import (
     choose_cluster,
+    label_scaled,
     nearest_two_scaled,
     scale_row,
     squared_distance,
 )
-from stream_seg.clustering.lattice import add_point, remove_point
+from stream_seg.clustering.lattice import add_point, move_point
 from stream_seg.compiled import kernel
 from stream_seg.engine.version import VersionArrays
 from stream_seg.features.kernels import (
     Aggregates,
-    add_event,
-    clear_row,
+    add_to_slots,
+    clear_slots,
     feature_value,
     is_default,
     transformed,
@@ -154,8 +155,8 @@ def _rank_drivers(
     for j in range(d):
         c_new = version.centres[new, j]
         c_old = version.centres[old, j] if old >= 0 else 0.0
-        a = (transformed(after[j], layout.transform[j]) - version.offset[j]) * version.factor[j]
-        b = (transformed(before[j], layout.transform[j]) - version.offset[j]) * version.factor[j]
+        a = (transformed(after[j], layout[j].transform) - version.offset[j]) * version.factor[j]
+        b = (transformed(before[j], layout[j].transform) - version.offset[j]) * version.factor[j]
         push[j] = 2.0 * (a - b) * (c_new - c_old)
         if not moved:
             push[j] = (a - c_old) ** 2 - (a - c_new) ** 2
@@ -193,51 +194,70 @@ def run_events(
     ``aggregates``, ``rows``, ``sums``, ``labels`` and row i of ``drivers`` where event i changed its
     customer's segment.
     """
+    # A field of a tuple is a reference to count each time it is read, and counting costs more than the maths.
+    event_row, event_time, event_numbers, event_tokens, event_matches = events
+    slots, sets, first, last, seen = aggregates
+    places, segments, since, written, versions, points = rows
+    step, offset, factor, centres, ids = version
+    counts, totals, highs, lows = sums
+    segment, previous, runner_up, distance, confidence, dwell = labels
     now, residents, clipped = clock.now_ms, clock.residents, 0
-    d = layout.aggregate.shape[0]
-    z, before, after = np.empty(d), np.empty(d), np.empty(d)
-    old = np.empty(aggregates.slots.shape[1])
-    labelled = version.centres.shape[0] > 0
+    d = layout.shape[0]
+    z, before, after, point = np.empty(d), np.empty(d), np.empty(d), np.empty(d, dtype=np.int32)
+    old = np.empty((1, slots.shape[1]))
+    labelled = centres.shape[0] > 0
     for i in range(start, stop):
-        row, t = events.row[i], events.time_ms[i]
+        row, t = event_row[i], event_time[i]
         now = max(now, t)
-        if aggregates.events[row] == 0:
-            clear_row(aggregates, row, layout)
+        new = seen[row] == 0
+        if new:
+            clear_slots(slots, sets, row, layout)
             residents += 1
-        cluster = rows.cluster[row]
-        if cluster >= 0:
-            remove_point(sums.counts, sums.total, sums.high, sums.low, cluster, rows.point[row])
-        old[:] = aggregates.slots[row]
-        old_first, old_last = aggregates.first_ms[row], aggregates.last_ms[row]
-        add_event(aggregates, row, t, events.numbers[i], events.tokens[i], events.matches[i], layout)
-        first_ms, last_ms = aggregates.first_ms[row], aggregates.last_ms[row]
-        clipped += vector(aggregates.slots[row], first_ms, last_ms, now, layout, rows.point[row])
-        seen_ms = max(rows.written_ms[row], last_pass_ms)
-        rows.written_ms[row] = now
-        rows.version[row] = number
-        if labelled:
-            scale_row(rows.point[row], version.step, version.offset, version.factor, z)
-            chosen = choose_cluster(z, version.centres, cluster, hysteresis)
-            distance, confidence, other = judge(z, version.centres, chosen)
-            add_point(sums.counts, sums.total, sums.high, sums.low, chosen, rows.point[row])
-            labels.previous[i] = rows.segment[row]
-            labels.segment[i] = version.ids[chosen]
-            labels.distance[i] = distance
-            labels.confidence[i] = confidence
-            labels.runner_up[i] = version.ids[other] if other >= 0 else -1
-            if cluster >= 0 and chosen != cluster:
-                for j in range(d):
-                    before[j] = feature_value(old, old_first, old_last, seen_ms, j, layout)
-                    after[j] = feature_value(aggregates.slots[row], first_ms, last_ms, now, j, layout)
-                _rank_drivers(before, after, cluster, chosen, True, layout, version, drivers, i)
-            if chosen != cluster:
-                labels.dwell_ms[i] = max(t - rows.since_ms[row], 0)
-                rows.since_ms[row] = t
-                rows.segment[row] = version.ids[chosen]
-                rows.cluster[row] = chosen
-        if labelled and (
-            (clock.next_pass_ms >= 0 and now >= clock.next_pass_ms) or residents >= clock.growth_limit
-        ):
+        for s in range(slots.shape[1]):
+            old[0, s] = slots[row, s]
+        old_first, old_last = first[row], last[row]
+        first_ms = t if new else min(old_first, t)
+        last_ms = t if new else max(old_last, t)
+        add_to_slots(
+            slots,
+            sets,
+            row,
+            t,
+            0 if new else t - old_last,
+            event_numbers,
+            event_tokens,
+            event_matches,
+            i,
+            layout,
+        )
+        first[row], last[row] = first_ms, last_ms
+        seen[row] += 1
+        clipped += vector(slots, row, first_ms, last_ms, now, layout, point)
+        seen_ms = max(written[row], last_pass_ms)
+        written[row], versions[row] = now, number
+        if not labelled:
+            points[row] = point
+            continue
+        cluster = places[row]
+        scale_row(point, step, offset, factor, z)
+        chosen, other, own_d2, other_d2 = label_scaled(z, centres, cluster, hysteresis)
+        move_point(counts, totals, highs, lows, cluster, chosen, points, row, point)
+        previous[i] = segments[row]
+        segment[i] = ids[chosen]
+        distance[i] = math.sqrt(own_d2)
+        confidence[i] = _confidence(own_d2, other_d2)
+        runner_up[i] = ids[other] if other >= 0 else -1
+        if cluster >= 0 and chosen != cluster:
+            for j in range(d):
+                before[j] = feature_value(old, 0, old_first, old_last, seen_ms, layout[j])
+                after[j] = feature_value(slots, row, first_ms, last_ms, now, layout[j])
+            _rank_drivers(before, after, cluster, chosen, True, layout, version, drivers, i)
+        if chosen != cluster:
+            dwell[i] = max(t - since[row], 0)
+            since[row] = t
+            segments[row] = ids[chosen]
+            places[row] = chosen
+        if (clock.next_pass_ms >= 0 and now >= clock.next_pass_ms) or residents >= clock.growth_limit:
             return i + 1, now, residents, clipped
     return stop, now, residents, clipped
 
@@ -266,40 +286,44 @@ def run_pass(
     place they left (−1: retired) and ``entered_ms`` their former ``since_ms``, ``forgotten`` the rows silent
     for longer than ``forget_ms``.
     """
-    sums.counts[:] = 0
-    sums.total[:] = 0
-    sums.high[:] = 0
-    sums.low[:] = 0
-    d = layout.aggregate.shape[0]
+    slots, _, first, last, seen = aggregates
+    places, segments, since, written, versions, points = rows
+    step, offset, factor, centres, ids = version
+    counts, totals, highs, lows = sums
+    counts[:] = 0
+    totals[:] = 0
+    highs[:] = 0
+    lows[:] = 0
+    d = layout.shape[0]
     point = np.empty(d, dtype=np.int32)
     z = np.empty(d)
     moved, lost, left, ageing = 0, 0, 0, 0.0
     for row in range(used):
-        if aggregates.events[row] == 0:
+        if seen[row] == 0:
             continue
-        last_ms = aggregates.last_ms[row]
+        last_ms = last[row]
         if now - last_ms > forget_ms:
             forgotten[lost] = row
             lost += 1
             continue
-        vector(aggregates.slots[row], aggregates.first_ms[row], last_ms, now, layout, point)
+        vector(slots, row, first[row], last_ms, now, layout, point)
         for j in range(d):
-            delta = (point[j] - rows.point[row, j]) * version.step[j] * version.factor[j]
+            delta = (point[j] - points[row, j]) * step[j] * factor[j]
             ageing += delta * delta
-            rows.point[row, j] = point[j]
+            points[row, j] = point[j]
         left += 1
-        scale_row(point, version.step, version.offset, version.factor, z)
-        cluster = rows.cluster[row]
-        chosen = choose_cluster(z, version.centres, cluster, hysteresis)
-        add_point(sums.counts, sums.total, sums.high, sums.low, chosen, point)
-        if version.ids[chosen] != rows.segment[row]:
-            changed[moved], origin[moved], entered_ms[moved] = row, cluster, rows.since_ms[row]
+        scale_row(point, step, offset, factor, z)
+        cluster = places[row]
+        chosen = choose_cluster(z, centres, cluster, hysteresis)
+        add_point(counts, totals, highs, lows, chosen, point)
+        if ids[chosen] != segments[row]:
+            changed[moved], origin[moved], entered_ms[moved] = row, cluster, since[row]
             moved += 1
-            rows.segment[row] = version.ids[chosen]
-            rows.since_ms[row] = now
-            rows.written_ms[row] = now
-            rows.version[row] = number
-        rows.cluster[row] = chosen
+            segments[row] = ids[chosen]
+            since[row] = now
+            written[row] = now
+            versions[row] = number
+        places[row] = chosen
     return moved, lost, left, ageing
 
 
@@ -322,15 +346,15 @@ def explain_pass(
 
     ``moved`` is false for an adoption, where the centres moved and not the customers. Writes ``drivers``.
     """
-    d = layout.aggregate.shape[0]
+    d = layout.shape[0]
     before, after = np.empty(d), np.empty(d)
     for m in range(changed.shape[0]):
         row = changed[m]
-        slots, first_ms, last_ms = aggregates.slots[row], aggregates.first_ms[row], aggregates.last_ms[row]
+        slots, first_ms, last_ms = aggregates.slots, aggregates.first_ms[row], aggregates.last_ms[row]
         then = min(max(last_ms, entered_ms[m]), now)
         for j in range(d):
-            before[j] = feature_value(slots, first_ms, last_ms, then, j, layout)
-            after[j] = feature_value(slots, first_ms, last_ms, now, j, layout)
+            before[j] = feature_value(slots, row, first_ms, last_ms, then, layout[j])
+            after[j] = feature_value(slots, row, first_ms, last_ms, now, layout[j])
         _rank_drivers(before, after, origin[m], rows.cluster[row], moved, layout, version, drivers, m)
 
 
@@ -358,7 +382,8 @@ def place_rows(
         residents += 1
         then = max(rows.written_ms[row], last_pass_ms)
         vector(
-            aggregates.slots[row],
+            aggregates.slots,
+            row,
             aggregates.first_ms[row],
             aggregates.last_ms[row],
             then,
@@ -391,18 +416,18 @@ def describe_rows(
     own units (NaN where a feature stands at its default), ``distance``, ``confidence`` (NaN: one segment) and
     ``runner_up`` ids (−1: none), [m] each.
     """
-    d = layout.aggregate.shape[0]
+    d = layout.shape[0]
     point = np.empty(d, dtype=np.int32)
     z = np.empty(d)
     for m in range(which.shape[0]):
         row = which[m]
-        slots, first_ms, last_ms = aggregates.slots[row], aggregates.first_ms[row], aggregates.last_ms[row]
+        slots, first_ms, last_ms = aggregates.slots, aggregates.first_ms[row], aggregates.last_ms[row]
         then = rows.written_ms[row]
         for j in range(d):
-            values[m, j] = feature_value(slots, first_ms, last_ms, then, j, layout)
-            if is_default(slots, j, layout) and layout.default[j] == 0.0:
+            values[m, j] = feature_value(slots, row, first_ms, last_ms, then, layout[j])
+            if is_default(slots, row, layout[j]) and layout[j].default == 0.0:
                 values[m, j] = math.nan
-        vector(slots, first_ms, last_ms, then, layout, point)
+        vector(slots, row, first_ms, last_ms, then, layout, point)
         scale_row(point, version.step, version.offset, version.factor, z)
         distance[m], confidence[m], other = judge(z, version.centres, places[rows.segment[row]])
         runner_up[m] = version.ids[other] if other >= 0 else -1
@@ -419,9 +444,9 @@ def rows_values(
     """Feature values float64 [m, d] of rows as of ``now``, in the features' own units. Writes ``values``."""
     for m in range(which.shape[0]):
         row = which[m]
-        for j in range(layout.aggregate.shape[0]):
+        for j in range(layout.shape[0]):
             values[m, j] = feature_value(
-                aggregates.slots[row], aggregates.first_ms[row], aggregates.last_ms[row], now, j, layout
+                aggregates.slots, row, aggregates.first_ms[row], aggregates.last_ms[row], now, layout[j]
             )
 
 
@@ -437,4 +462,4 @@ def rows_points(
     for m in range(which.shape[0]):
         row = which[m]
         first_ms, last_ms = aggregates.first_ms[row], aggregates.last_ms[row]
-        vector(aggregates.slots[row], first_ms, last_ms, now, layout, points[m])
+        vector(aggregates.slots, row, first_ms, last_ms, now, layout, points[m])

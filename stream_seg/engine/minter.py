@@ -96,7 +96,7 @@ class Minter:
     def first(self, points: NDArray[np.int32], as_of_ms: int) -> Minted:
         """Seed version 1 from the vectors int32 [n, d] known at the end of warm-up (design §3.1); n ≥ 1."""
         plan = self.plan
-        step = plan.features.layout.step
+        step = plan.features.steps
         everyone = np.zeros(len(points), dtype=np.int32)
         scaling = scaling_of(ClusterSums.recount(points, everyone, 1), step, plan.features.weights)
         scaled = scaling.scaled(points * step)

@@ -15,8 +15,24 @@ from stream_seg.engine.reports import Report, Sample, draw_sample
 
 REPORT_EVERY_S = 0.2
 """A partition without new batches reports this often."""
+RATE_OVER_S = 1.0
 SIZES_EVERY_S = 0.5
 """Segments' sizes follow within a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rate:
+    """Events a second of a partition, over the last second or so."""
+
+    since_s: float
+    events: int
+    per_second: float = 0.0
+
+    @classmethod
+    def measured(cls, former: _Rate | None, now_s: float, events: int) -> _Rate:
+        if former is None or events < former.events or now_s <= former.since_s:
+            return cls(now_s, events)
+        return cls(now_s, events, (events - former.events) / (now_s - former.since_s))
 
 
 @dataclass(slots=True)
@@ -29,6 +45,7 @@ class Reporter:
     partitions: int
     now_s: Callable[[], float]
     _reported_at: dict[int, float] = field(default_factory=dict)
+    _rates: dict[int, _Rate] = field(default_factory=dict)
     _sizes_at: float = 0.0
     sizes_dirty: bool = False
 
@@ -47,7 +64,17 @@ class Reporter:
     def signed(self, owned: LivePartition) -> Report:
         """A partition's report with what people want to know."""
         lag = None if owned.end is None else max(owned.end - owned.numbers.position.next_offset, 0)
-        return replace(owned.report(), worker=self.worker, reported_at_ms=int(self.now_s() * 1000), lag=lag)
+        now, found = self.now_s(), owned.report()
+        rate = self._rates.get(owned.number)
+        if rate is None or now - rate.since_s >= RATE_OVER_S or found.events < rate.events:
+            rate = self._rates[owned.number] = _Rate.measured(rate, now, found.events)
+        return replace(
+            found,
+            worker=self.worker,
+            reported_at_ms=int(now * 1000),
+            lag=lag,
+            events_per_second=rate.per_second,
+        )
 
     @property
     def sample_rows(self) -> int:

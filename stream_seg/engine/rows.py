@@ -34,8 +34,7 @@ class Rows:
         self.customers: list[str | None] = []
         self.free: list[int] = []
         self._capacity = 0
-        self.aggregates = _aggregates(features, 0)
-        self.placement = _placement(len(features), 0)
+        self.aggregates, self.placement = _columns(features, 0)
         self.former = np.full(0, -1, dtype=np.int32)
 
     @property
@@ -111,10 +110,7 @@ class Rows:
         if wanted <= self._capacity:
             return
         capacity = max(wanted, self._capacity + self._capacity // 2, _FIRST_CAPACITY)
-        aggregates, placement = (
-            _aggregates(self._features, capacity),
-            _placement(len(self._features), capacity),
-        )
+        aggregates, placement = _columns(self._features, capacity)
         olds: tuple[NDArray[Any], ...] = (*self.aggregates, *self.placement)
         news: tuple[NDArray[Any], ...] = (*aggregates, *placement)
         for old, new in zip(olds, news, strict=True):
@@ -135,23 +131,30 @@ class Rows:
         return row
 
 
-def _aggregates(features: FeatureSet, rows: int) -> Aggregates:
-    layout = features.layout
-    return Aggregates(
-        slots=np.zeros((rows, layout.slots)),
-        sets=np.zeros((rows, layout.sets, DISTINCT_LIMIT), dtype=np.uint64),
-        first_ms=np.zeros(rows, dtype=np.int64),
-        last_ms=np.zeros(rows, dtype=np.int64),
-        events=np.zeros(rows, dtype=np.int64),
-    )
+_HEAD = np.dtype(
+    [(name, "<i8") for name in ("first_ms", "last_ms", "events", "since_ms", "written_ms")]
+    + [(name, "<i4") for name in ("cluster", "segment", "version")],
+    align=True,
+)
+"""A row's single numbers, in one cache line: an event touches all of them."""
 
 
-def _placement(d: int, rows: int) -> Placement:
-    return Placement(
-        cluster=np.full(rows, -1, dtype=np.int32),
-        segment=np.full(rows, -1, dtype=np.int32),
-        since_ms=np.zeros(rows, dtype=np.int64),
-        written_ms=np.zeros(rows, dtype=np.int64),
-        version=np.zeros(rows, dtype=np.int32),
-        point=np.zeros((rows, d), dtype=np.int32),
+def _columns(features: FeatureSet, rows: int) -> tuple[Aggregates, Placement]:
+    head = np.zeros(rows, dtype=_HEAD)
+    head["cluster"] = head["segment"] = -1
+    aggregates = Aggregates(
+        slots=np.zeros((rows, features.slots)),
+        sets=np.zeros((rows, features.sets, DISTINCT_LIMIT), dtype=np.uint64),
+        first_ms=head["first_ms"],
+        last_ms=head["last_ms"],
+        events=head["events"],
     )
+    placement = Placement(
+        cluster=head["cluster"],
+        segment=head["segment"],
+        since_ms=head["since_ms"],
+        written_ms=head["written_ms"],
+        version=head["version"],
+        point=np.zeros((rows, len(features)), dtype=np.int32),
+    )
+    return aggregates, placement

@@ -107,7 +107,7 @@ class State:
             return self.version.arrays
         d = len(self.features)
         return VersionArrays(
-            step=self.features.layout.step,
+            step=self.features.steps,
             offset=np.zeros(d),
             factor=np.ones(d),
             centres=np.zeros((0, d)),

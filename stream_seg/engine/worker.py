@@ -7,112 +7,26 @@ taken over again, by looking at what is committed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from stream_seg.engine.committer import Committer, OutputTopics
+from stream_seg.engine.edges import Observer, Options, Ports, Progress, no_hook
 from stream_seg.engine.horizon import Horizon
-from stream_seg.engine.livemint import LiveMinter, Patience, horizon, totals
-from stream_seg.engine.minter import Minted
-from stream_seg.engine.partition import LivePartition, Work
+from stream_seg.engine.livemint import LiveMinter
+from stream_seg.engine.minter_duty import MinterDuty
+from stream_seg.engine.partition import BATCH_EVENTS, LivePartition, Work
 from stream_seg.engine.plan import ModelPlan
-from stream_seg.engine.ports import (
-    DeadLetters,
-    Log,
-    Membership,
-    Models,
-    Outputs,
-    Polled,
-    Source,
-    Store,
-)
-from stream_seg.engine.publish import quality_fields, segment_fields
-from stream_seg.engine.registry import Registry, version_records
+from stream_seg.engine.ports import Membership, Polled
+from stream_seg.engine.registry import Registry
 from stream_seg.engine.reporting import Reporter
-from stream_seg.engine.snapshots import NoSnapshots, Snapshots
 from stream_seg.engine.takeover import ModelsBehind, TakeOver
 from stream_seg.errors import DamagedState, OwnershipLost, ServerUnavailable, StateError
-from stream_seg.events.records import Decoded, RawRecords
 
 IDLE_POLL_S = 0.05
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 2.0
 LOOK_EVERY_S = 1.0
 """A store that was set back is found out within this time where no event comes."""
-
-
-class Decoder(Protocol):
-    """Makes events of records."""
-
-    def decode(self, records: RawRecords) -> Decoded:
-        """Every record as an event or as a rejected one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """The worker's edges.
-
-    ``now_s`` is wall time in seconds since 1970 (for patience and people, never for labels).
-    """
-
-    source: Source
-    log: Log
-    models: Models
-    store: Store
-    decoder: Decoder
-    dead_letters: DeadLetters
-    outputs: Outputs
-    now_s: Callable[[], float]
-    snapshots: Snapshots = field(default_factory=NoSnapshots)
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a worker runs.
-
-    ``until_end`` stops when the group has committed what the topic held at start; ``meta`` is the model's
-    meta hash; ``models_patience_s`` is how long versions that were committed may stay out of sight.
-    """
-
-    worker: str
-    partitions: int
-    start: str = "earliest"
-    until_end: bool = False
-    patience: Patience = field(default_factory=Patience)
-    horizon_days: float = 1.0
-    horizon_patience_s: float = 30.0
-    models_patience_s: float = 75.0
-    meta: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Progress:
-    """What a worker has done so far, for people; ``remaining`` records until the end, where there is one."""
-
-    events: int = 0
-    transitions: int = 0
-    rejected: int = 0
-    version: int = 0
-    clock_ms: int = -1
-    remaining: int | None = None
-
-
-class Observer(Protocol):
-    """Is told what a person may want to know."""
-
-    def notice(self, text: str) -> None:
-        """One sentence, said once."""
-
-    def committed(self, progress: Progress, work: list[Work]) -> None:
-        """Batches were committed and applied."""
-
-    def minted(self, minted: Minted) -> None:
-        """A version was committed."""
-
-
-def no_hook(_: str) -> None:
-    """Pass every named step of the protocol by."""
 
 
 class Worker:
@@ -142,7 +56,8 @@ class Worker:
         self._hook = hook
         self._committer = Committer(topics, plan.features, ports.store, ports.log, ports.dead_letters, hook)
         self._reporter = Reporter(plan, ports.store, options.worker, options.partitions, ports.now_s)
-        self._minter = LiveMinter(plan, instance, options.patience, options.until_end)
+        minter = LiveMinter(plan, instance, options.patience, options.until_end)
+        self._duty = MinterDuty(minter, self._reporter, self._committer, self.registry, ports, observer)
         self._horizon = Horizon(options.horizon_days, options.horizon_patience_s, ports.now_s())
         self._membership: Membership | None = None
         self._waiting: set[int] = set()
@@ -152,6 +67,7 @@ class Worker:
         self._behind_since: float | None = None
         self._looked_at = 0.0
         self._ends: dict[int, int] = {}
+        self._drained, self._committed_at = False, 0.0
 
     def stop(self) -> None:
         """Finish the round, give the partitions back, and end."""
@@ -199,28 +115,45 @@ class Worker:
             self._drop_all("")
 
     def _poll(self) -> Polled:
-        busy = any(not p.queue.empty and p.scratch is None for p in self.owned.values())
+        waiting = any(not p.queue.empty and p.scratch is None for p in self.owned.values())
+        busy = waiting and not self._gathering()
         resting = {p for p, owned in self.owned.items() if owned.full}
         self.ports.source.pause(frozenset(resting | self._waiting))
         return self.ports.source.poll(0.0 if busy else IDLE_POLL_S, on_lost=self._on_revoke)
 
     def _work(self) -> None:
-        if self._membership is None or not self.owned:
+        membership = self._membership
+        if membership is None or not self.owned:
             return
         self._look_at_ends()
         self._look_at_store()
         if self.registry.newest is None:
             self._commit([w for p in self.owned.values() if (w := p.take_rejected())])
             self._report_all()
-            self._warm_up()
+            self._duty.warm_up(self.owned, membership)
             return
         self._adopt()
-        limit = self._horizon.limit_ms(self._earliest_unread(), self.ports.now_s())
+        if self._gathering():
+            return
+        limit = self._horizon.limit_ms(self._duty.earliest_unread(self.owned), self.ports.now_s())
         work = [w for p in self.owned.values() if (w := p.take(limit) or p.skip())]
+        self._committed_at = self.ports.now_s() if work else self._committed_at
         self._commit(work)
+        self._drained = all(p.queue.empty for p in self.owned.values())
         self._report_all(changed={w.partition for w in work})
-        self._mint()
+        self._duty.mint(self.owned, membership)
         self._reporter.refresh_sizes()
+
+    def _gathering(self) -> bool:
+        """Whether waiting events should wait for more: in step with the stream, few, and none for long.
+
+        The first event after a pause goes at once; then a batch is committed every ``max_latency_s``, or
+        when it is full.
+        """
+        waiting = sum(p.queue.events for p in self.owned.values())
+        if not self._drained or self._ends or not 0 < waiting < BATCH_EVENTS:
+            return False
+        return self.ports.now_s() - self._committed_at < self.options.max_latency_s
 
     def _look_at_ends(self) -> None:
         """Learn how far the topic reaches, for partitions that may have read all of it."""
@@ -289,7 +222,7 @@ class Worker:
         if not owned or self._waiting or self.registry.newest is None:
             return
         if snapshots.due(self.ports.now_s()):
-            self._follow()  # an open transaction of somebody else's can hide what we have adopted
+            self._duty.follow()  # an open transaction of somebody else's can hide what we have adopted
             if all((p.number, p.numbers.version) in self.registry.adoptions for p in owned):
                 snapshots.save([p.state for p in owned], self.registry, self.ports.now_s())
 
@@ -308,8 +241,8 @@ class Worker:
             return
         if max(self._waiting) >= self.options.partitions:
             raise StateError(
-                f"topic {self.ports.source.topic} has more partitions than the {self.options.partitions} of this "
-                "model, which moves customers: replay it as a model of its own, or reset this one"
+                f"topic {self.ports.source.topic} has more partitions than the {self.options.partitions} of "
+                "this model, which moves customers: replay it as a model of its own, or reset this one"
             )
         taker = self._taker(self._membership)
         try:
@@ -323,9 +256,7 @@ class Worker:
                 raise StateError(f"{error}: it has lost records; restore it, or reset the model") from error
             raise
         self._behind_since = None
-        if 0 in self.owned and self.registry.newest is not None:
-            self._publish(all_versions=taker.lost_data)
-            self._minter.resume(self.registry.newest, self._reporter.gather(self.owned))
+        self._duty.resume(self.owned, lost_data=taker.lost_data)
 
     def _taker(self, membership: Membership) -> TakeOver:
         self.ports.store.put_meta(self.options.meta)  # it is gone where Redis has lost everything
@@ -339,7 +270,7 @@ class Worker:
             registry=self.registry,
             membership=membership,
             start=self.options.start,
-            follow=self._follow,
+            follow=self._duty.follow,
             poll=self._poll_taking_over,
             hook=self._hook,
             models=self._committer.topics.models,
@@ -347,9 +278,6 @@ class Worker:
             snapshots=self.ports.snapshots,
             notice=self.observer.notice,
         )
-
-    def _follow(self) -> None:
-        self.registry.take(self.ports.models.read())
 
     def _poll_taking_over(self, timeout_s: float) -> Polled:
         """Poll in the middle of a take-over, which ends where the group moves on meanwhile."""
@@ -403,51 +331,3 @@ class Worker:
         if self._down:
             self._down = ""
             self.observer.notice("the servers answer again; going on")
-
-    # -- minting: the worker that owns partition 0 -----------------------------------------------------------
-
-    def _earliest_unread(self) -> int | None:
-        if 0 in self.owned:
-            return horizon(self._reporter.gather(self.owned))
-        return self.ports.store.horizon()
-
-    def _warm_up(self) -> None:
-        if 0 not in self.owned:
-            self._follow()
-            return
-        gathered = self._reporter.with_samples(self._reporter.gather(self.owned), self.owned)
-        minted = self._minter.warm_up(gathered, self.ports.now_s())
-        if minted is not None:
-            self._commit_version(minted)
-
-    def _mint(self) -> None:
-        if 0 not in self.owned:
-            self._follow()
-            return
-        gathered = self._reporter.gather(self.owned)
-        owed = False
-        if self._minter.minter.due(*totals(gathered.reports)):
-            gathered = self._reporter.with_samples(gathered, self.owned)
-            minted, owed = self._minter.check(gathered, self.ports.now_s())
-            if minted is not None:
-                self._commit_version(minted)
-                return
-        if not owed and len(self.owned) < self.options.partitions:
-            self.ports.store.put_horizon(horizon(gathered), self.owned[0].token)
-
-    def _commit_version(self, minted: Minted) -> None:
-        first = self.ports.source.committed(0)
-        if first is None:
-            raise OwnershipLost("the group's offset of partition 0 is gone: take it over again")
-        self._committer.commit_version(minted, first, self._membership)
-        self.registry.take(version_records(minted))
-        self._publish()
-        self.observer.minted(minted)
-
-    def _publish(self, *, all_versions: bool = False) -> None:
-        """Give the store the newest version, or every one in order, where it has lost some."""
-        for number in sorted(self.registry.versions)[0 if all_versions else -1 :]:
-            version = self.registry.versions[number]
-            self.ports.store.put_version(
-                number, version.to_json(), segment_fields(version), quality_fields(version)
-            )

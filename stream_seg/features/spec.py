@@ -11,7 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,27 +102,32 @@ class Feature:
         }
 
 
-class Layout(NamedTuple):
-    """The features as arrays for the kernels, one entry a feature (a tuple, because numba reads those).
+class FeatureRecord(Protocol):
+    """One feature as the kernels read it.
 
-    ``aggregate`` and ``transform`` int64 codes (places in ``AGGREGATES`` and ``TRANSFORMS``), ``slot`` int64
-    first float64 slot of a row, ``number`` int64 column of the batch's numbers (−1: none), ``token`` int64
-    column of its tokens (−1: none), ``place`` int64 which of a row's distinct sets (−1: none), ``decay``
-    float64 half-lives per millisecond (0: no decay), ``default`` and ``step`` float64; ``slots`` is a row's
-    number of slots, ``sets`` its number of distinct sets.
+    ``aggregate`` and ``transform`` are codes (places in ``AGGREGATES`` and ``TRANSFORMS``), ``slot`` the
+    first float64 slot of a row, ``number`` a column of the batch's numbers (−1: none), ``token`` a column of
+    its tokens (−1: none), ``place`` which of a row's distinct sets (−1: none), ``decay`` half-lives per
+    millisecond (0: no decay).
     """
 
-    aggregate: NDArray[np.int64]
-    transform: NDArray[np.int64]
-    slot: NDArray[np.int64]
-    number: NDArray[np.int64]
-    token: NDArray[np.int64]
-    place: NDArray[np.int64]
-    decay: NDArray[np.float64]
-    default: NDArray[np.float64]
-    step: NDArray[np.float64]
-    slots: int
-    sets: int
+    aggregate: int
+    transform: int
+    slot: int
+    number: int
+    token: int
+    place: int
+    decay: float
+    default: float
+    step: float
+
+
+_LAYOUT = np.dtype(
+    [(name, np.int64) for name in ("aggregate", "transform", "slot", "number", "token", "place")]
+    + [(name, np.float64) for name in ("decay", "default", "step")]
+)
+Layout: TypeAlias = "np.recarray[Any, np.dtype[np.record]]"
+"""All features as an array of such records: numba hands one array on for less than nine."""
 
 
 @dataclass(frozen=True)
@@ -168,31 +173,48 @@ class FeatureSet:
         return np.array([f.weight for f in self.features], dtype=np.float64)
 
     @cached_property
+    def steps(self) -> NDArray[np.float64]:
+        """The lattice's steps, float64 [d]."""
+        return np.array([f.step for f in self.features], dtype=np.float64)
+
+    @cached_property
+    def slots(self) -> int:
+        """The number of float64 slots of a row."""
+        return sum(SLOTS[f.aggregate] for f in self.features)
+
+    @cached_property
+    def sets(self) -> int:
+        """The number of distinct sets of a row."""
+        return sum(f.aggregate == "distinct" for f in self.features)
+
+    @cached_property
     def layout(self) -> Layout:
-        """The arrays the kernels read."""
+        """What the kernels read of the features."""
         widths = [SLOTS[f.aggregate] for f in self.features]
         starts = np.concatenate([[0], np.cumsum(widths)])
         distinct = [f.aggregate == "distinct" for f in self.features]
         places = np.cumsum(distinct) - 1
-        return Layout(
-            aggregate=np.array([AGGREGATES.index(f.aggregate) for f in self.features], dtype=np.int64),
-            transform=np.array([TRANSFORMS.index(f.transform) for f in self.features], dtype=np.int64),
-            slot=starts[:-1].astype(np.int64),
-            number=_columns(
+        columns = {
+            "aggregate": [AGGREGATES.index(f.aggregate) for f in self.features],
+            "transform": [TRANSFORMS.index(f.transform) for f in self.features],
+            "slot": starts[:-1],
+            "number": _columns(
                 self.numbers, [f.field if f.aggregate in NUMERIC_FIELD else None for f in self.features]
             ),
-            token=_columns(
+            "token": _columns(
                 self.tokens, [f.field if f.aggregate == "distinct" else None for f in self.features]
             ),
-            place=np.where(distinct, places, -1).astype(np.int64),
-            decay=np.array(
-                [1.0 / (f.half_life_days * 86_400_000) if f.half_life_days else 0.0 for f in self.features]
-            ),
-            default=np.array([f.default for f in self.features], dtype=np.float64),
-            step=np.array([f.step for f in self.features], dtype=np.float64),
-            slots=int(starts[-1]),
-            sets=sum(distinct),
-        )
+            "place": np.where(distinct, places, -1),
+            "decay": [
+                1.0 / (f.half_life_days * 86_400_000) if f.half_life_days else 0.0 for f in self.features
+            ],
+            "default": [f.default for f in self.features],
+            "step": [f.step for f in self.features],
+        }
+        layout = np.zeros(len(self.features), _LAYOUT)
+        for name, column in columns.items():
+            layout[name] = column
+        return layout.view(np.recarray)
 
 
 def _columns(known: tuple[str, ...], wanted: list[str | None]) -> NDArray[np.int64]:

@@ -118,6 +118,7 @@ class Hand:
     def wait_end(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait for its end; its exit status, a signal's number negative."""
         self.process.join(timeout_s)
+        self.signal(signal.SIGUSR1)  # one that hangs says where
         assert self.process.exitcode is not None, f"it did not end; it told: {self.messages[-8:]}"
         return int(self.process.exitcode)
 

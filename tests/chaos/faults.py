@@ -86,7 +86,11 @@ class World:
                     if message["what"] == "committed" and message["events"]:
                         return float(message["at"]) - since
             time.sleep(0.02)
-        raise NoCommit(f"nothing was committed within {COMMIT_PATIENCE_S:.0f} s")
+        for hand in self.hands:
+            hand.go_on()
+            hand.signal(signal.SIGUSR1)
+        told = [hand.messages[-2:] for hand in self.hands]
+        raise NoCommit(f"nothing was committed within {COMMIT_PATIENCE_S:.0f} s; workers told {told}")
 
 
 Fault = Callable[[World], None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import faulthandler
 import json
 import os
 import signal
@@ -21,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from consumers.live import live_worker, stopped_by_signals
+from stream_seg.engine.edges import Progress
 from stream_seg.engine.minter import Minted
 from stream_seg.engine.partition import Work
-from stream_seg.engine.worker import Progress
 from stream_seg.errors import StreamSegError
 from stream_seg.settings import load_settings
 from tests.chaos.mutants import connecting
@@ -118,6 +119,7 @@ def work(duty: Duty, tell: Tell) -> int:
     settings = load_settings(duty.config, environ={})
     steps = Steps(duty, stamped)
     signal.signal(signal.SIGTERM, _interrupt)  # as the command line does it
+    faulthandler.register(signal.SIGUSR1)  # a worker that hangs can be asked where
     try:
         with (
             live_worker(

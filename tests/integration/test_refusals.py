@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -278,7 +278,7 @@ def test_output_topics_that_lose_records_are_named_with_what_mends_them(shop: Sh
 def redis_with(folder: Path, *arguments: str) -> Iterator[LocalServer]:
     """A Redis of its own with other settings."""
     server = local_redis(find_redis(), folder, keep=False)
-    server.program.command.extend(arguments)
+    server._program = replace(server._program, command=[*server._program.command, *arguments])
     server.start()
     try:
         yield server

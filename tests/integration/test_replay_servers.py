@@ -124,7 +124,7 @@ def world(
 
 def test_a_replay_is_a_model_of_its_own(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert world.replay("r") == 0
-    assert "1 rows cannot be events" in capsys.readouterr().err
+    assert "1 row cannot be an event" in capsys.readouterr().err
     model = f"{world.model}.replay-r"
     exported = pl.read_parquet(world.folder / "out" / "labels.parquet")
 

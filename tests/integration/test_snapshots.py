@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -312,7 +313,9 @@ def test_what_several_workers_wrote_is_put_together(
             worker.wait_for(lambda m: m["what"] == "committed" and m["events"] > 0)
         eventually(lambda: len(kept(model).names()) >= 4)  # two of each partition
         for worker in workers:
-            assert worker.dismiss() == 0, worker.messages[-5:]
+            worker.signal(signal.SIGTERM)
+        for worker in workers:
+            assert worker.wait_end() == 0, worker.messages[-5:]
         held = {name: tuple(positions(kept(model), name)) for name in kept(model).names()}
         for name, both in held.items():
             if len(both) == 2:  # the one that stayed longer took a last one of both
@@ -352,8 +355,7 @@ def test_refusals_of_snapshot_and_restore_before_anything_is_written(
     all_is_well(model)
 
 
-def test_a_running_stream_is_not_held_up_by_more_than_the_copying(model: Model) -> None:
-    """The worker commits on while its snapshot is being written."""
+def test_a_worker_goes_on_while_its_snapshots_are_written(model: Model) -> None:
     folder = kept(model).path
     model.scene.config.write_text(model.scene.config.read_text() + f"every_minutes = {EVERY_MINUTES}\n")
     worker = model.hire()

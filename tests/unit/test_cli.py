@@ -48,6 +48,9 @@ CONTRACT_FLAGS = {
     "segments": ["--json"],
     "status": ["--json"],
     "explain": [],
+    "explore": ["--source", "--html", "--json"],
+    "audit": ["--customer", "--at", "--json"],
+    "compare": ["--json", "--html"],
     "reset": ["--yes"],
 }
 
@@ -190,7 +193,6 @@ def test_the_configuration_is_named_before_or_after_the_command(
         (["replay", "--name", "x", "--source", "rows.csv", "--allow-gap"], "--allow-gap is for replay from"),
         (["live", "--algorithm", "river:cluster.DBSTREAM"], 'model.algorithm must be "population" in live'),
         (["live", "--distance", "manhattan"], 'model.distance must be "euclidean" in live'),
-        (["live", "--snapshot-every-minutes", "5"], "snapshot.every_minutes is not there yet"),
     ],
 )
 def test_what_is_not_there_yet_says_so(

@@ -61,14 +61,15 @@ def test_worked_example(example: dict[str, Any], tmp_path: Path) -> None:
     rows_values(np.array([0]), now, rows.aggregates, layout, values)
     expected = example["expected"]
     assert values[0, 0] == pytest.approx(expected["value"], rel=1e-9, abs=1e-12)
-    assert is_default(rows.aggregates.slots[0], 0, layout) != expected.get("shown", True)
+    assert is_default(rows.aggregates.slots, 0, layout[0]) != expected.get("shown", True)
     if "transformed" in expected:
         code = int(layout.transform[0])
         assert transformed(values[0, 0], code) == pytest.approx(expected["transformed"], rel=1e-9)
     if "lattice" in expected:
         point = np.empty(1, dtype=np.int32)
         vector(
-            rows.aggregates.slots[0],
+            rows.aggregates.slots,
+            0,
             rows.aggregates.first_ms[0],
             rows.aggregates.last_ms[0],
             now,

@@ -101,7 +101,7 @@ def read_rows(path: Path, features: FeatureSet) -> RowColumns:
 
 def _slot_names(features: FeatureSet) -> list[str]:
     layout = features.layout
-    ends = [*layout.slot.tolist()[1:], layout.slots]
+    ends = [*layout.slot.tolist()[1:], features.slots]
     return [
         f"{feature.name}.{slot - first}"
         for feature, first, end in zip(features.features, layout.slot.tolist(), ends, strict=True)

@@ -102,7 +102,7 @@ class RiverReplay:
         """The segment of the row looked at: the place of river's label among all labels seen."""
         features = self.features
         z = np.empty(len(features))
-        scale_row(self._next.point, features.layout.step, np.zeros(len(features)), features.weights, z)
+        scale_row(self._next.point, features.steps, np.zeros(len(features)), features.weights, z)
         label = self._labeller.label(dict(zip(features.names, z.tolist(), strict=True)))
         return self._ids.setdefault(label, len(self._ids))
 

@@ -38,7 +38,7 @@ def _look(  # noqa: PLR0913, PLR0917 - a kernel takes its arrays one by one
     if next_row.events[0] == 0:
         clear_row(next_row, 0, layout)
     add_event(next_row, 0, time_ms, numbers, tokens, matches, layout)
-    return vector(next_row.slots[0], next_row.first_ms[0], next_row.last_ms[0], now_ms, layout, point)
+    return vector(next_row.slots, 0, next_row.first_ms[0], next_row.last_ms[0], now_ms, layout, point)
 
 
 class NextRow:
@@ -82,11 +82,8 @@ class NextRow:
 
 def row_values(aggregates: Aggregates, row: int, now_ms: int, layout: Layout) -> NDArray[np.float64]:
     """A row's features as of ``now_ms`` in their own units, float64 [d]."""
-    slots = aggregates.slots[row]
     first_ms, last_ms = aggregates.first_ms[row], aggregates.last_ms[row]
-    return np.array(
-        [feature_value(slots, first_ms, last_ms, now_ms, j, layout) for j in range(len(layout.aggregate))]
-    )
+    return np.array([feature_value(aggregates.slots, row, first_ms, last_ms, now_ms, f) for f in layout])
 
 
 def scaled_move(

@@ -34,7 +34,7 @@ class RiverVersions:
         ``sums`` are the population's under the segments so far; a segment without members stays where it was.
         """
         features = self.plan.features
-        step, weights = features.layout.step, features.weights
+        step, weights = features.steps, features.weights
         former = self.current
         before = np.zeros((0, len(features))) if former is None else former.centres_transformed
         centres = np.concatenate([sums.centres(step, before), *((point * step)[None] for point in new)])

@@ -33,9 +33,11 @@ def found(segments: NDArray[np.int32], truth: NDArray[np.bool_]) -> tuple[float,
     return together / float(truth.sum()), together / float(best.sum())
 
 
-def vip_row(transform: Transform, k: int, customers: int, seed: int) -> tuple[float, float]:
+def vip_row(
+    transform: Transform, k: int, customers: int, seed: int, days: float = 180.0
+) -> tuple[float, float]:
     """(recall, purity) of the VIPs after the whole history through the one-process driver."""
-    events = events_of(Population(customers=customers, seed=seed))
+    events = events_of(Population(customers=customers, days=days, seed=seed))
     plan = ModelPlan(features_of(transform), segments=k, seed=seed)
     replay = Replay(plan, {0: 0}, instance="vips", on_step=lambda _: None, on_version=lambda _: None)
     for start in range(0, len(events), 4096):

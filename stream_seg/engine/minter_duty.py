@@ -1,0 +1,97 @@
+"""What the owner of partition 0 does beside its own work: mint, and say how far anyone may go (design §4).
+
+A version is committed together with partition 0's offset, so an old owner of that partition cannot mint. The
+store gets its copy afterwards, and only upwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stream_seg.engine.committer import Committer
+from stream_seg.engine.edges import Observer, Ports
+from stream_seg.engine.livemint import Gathered, LiveMinter, horizon, totals
+from stream_seg.engine.minter import Minted
+from stream_seg.engine.partition import LivePartition
+from stream_seg.engine.ports import Membership
+from stream_seg.engine.publish import quality_fields, segment_fields
+from stream_seg.engine.registry import Registry, version_records
+from stream_seg.engine.reporting import Reporter
+from stream_seg.errors import OwnershipLost
+
+Owned = Mapping[int, LivePartition]
+"""A worker's partitions by number."""
+
+
+@dataclass(slots=True)
+class MinterDuty:
+    """A worker's part in minting: the minter's where it owns partition 0, a follower's elsewhere."""
+
+    minter: LiveMinter
+    reporter: Reporter
+    committer: Committer
+    registry: Registry
+    ports: Ports
+    observer: Observer
+
+    def follow(self) -> None:
+        """Read what is new in the models topic."""
+        self.registry.take(self.ports.models.read())
+
+    def resume(self, owned: Owned, *, lost_data: bool) -> None:
+        """After a take-over of partition 0: publish the newest version, or all where the store lost data."""
+        newest = self.registry.newest
+        if 0 in owned and newest is not None:
+            self._publish(all_versions=lost_data)
+            self.minter.resume(newest, self.reporter.gather(owned))
+
+    def earliest_unread(self, owned: Owned) -> int | None:
+        """The event time of the earliest unread event of all partitions; ``None``: open."""
+        if 0 in owned:
+            return horizon(self.reporter.gather(owned))
+        return self.ports.store.horizon()
+
+    def warm_up(self, owned: Owned, membership: Membership) -> None:
+        """Seed the first version once enough is known; elsewhere look whether it is there."""
+        if 0 not in owned:
+            self.follow()
+            return
+        gathered = self.reporter.with_samples(self.reporter.gather(owned), owned)
+        minted = self.minter.warm_up(gathered, self.ports.now_s())
+        if minted is not None:
+            self._commit(minted, membership)
+
+    def mint(self, owned: Owned, membership: Membership) -> None:
+        """Mint if a check is due and the population asks for it; else publish the horizon."""
+        if 0 not in owned:
+            self.follow()
+            return
+        gathered = self.reporter.gather(owned)
+        minted, owed = self._check(gathered, owned)
+        if minted is not None:
+            self._commit(minted, membership)
+        elif not owed and len(owned) < self.reporter.partitions:
+            self.ports.store.put_horizon(horizon(gathered), owned[0].token)
+
+    def _check(self, gathered: Gathered, owned: Owned) -> tuple[Minted | None, bool]:
+        if not self.minter.minter.due(*totals(gathered.reports)):
+            return None, False
+        return self.minter.check(self.reporter.with_samples(gathered, owned), self.ports.now_s())
+
+    def _commit(self, minted: Minted, membership: Membership) -> None:
+        first = self.ports.source.committed(0)
+        if first is None:
+            raise OwnershipLost("the group's offset of partition 0 is gone: take it over again")
+        self.committer.commit_version(minted, first, membership)
+        self.registry.take(version_records(minted))
+        self._publish()
+        self.observer.minted(minted)
+
+    def _publish(self, *, all_versions: bool = False) -> None:
+        """Give the store the newest version, or every one in order, where it has lost some."""
+        for number in sorted(self.registry.versions)[0 if all_versions else -1 :]:
+            version = self.registry.versions[number]
+            self.ports.store.put_version(
+                number, version.to_json(), segment_fields(version), quality_fields(version)
+            )
