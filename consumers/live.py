@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from consumers.health import health_server
-from consumers.identity import identify
+from consumers.identity import Identity, identify
 from consumers.plan import plan_of
 from consumers.progress import LiveProgress
 from consumers.topics import run_of
@@ -85,18 +85,23 @@ def live_worker(
         store = stack.enter_context(
             closing(wait.until(lambda: RedisStore.connect(settings.redis.url, model, between=between)))
         )
-        with closing(client.models(f"{model}.{MODELS}")) as models:
-            identity, meta = identify(settings, prepared.topic_id, prepared.partitions, models, store)
+
+
+        def identified() -> tuple[Identity, dict[str, str]]:
+            with closing(client.models(f"{model}.{MODELS}")) as models:
+                return identify(settings, prepared.topic_id, prepared.partitions, models, store)
+
+        identity, meta = wait.until(identified)
         worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         log = client.log(f"{model}-{worker_id}", settings.delivery.mode, topic=topic, hooks=hook)
-        source = client.source(topic, settings.group)
+        source = wait.until(lambda: client.source(topic, settings.group))
         stack.callback(log.close)
         snapshots = stack.enter_context(closing(_snapshots(settings, meta, observer)))
         stack.callback(source.close)
         ports = Ports(
             source=source,
             log=log,
-            models=stack.enter_context(closing(client.models(f"{model}.{MODELS}"))),
+            models=stack.enter_context(closing(wait.until(lambda: client.models(f"{model}.{MODELS}")))),
             store=store,
             decoder=JsonDecoder(settings.event, settings.features),
             dead_letters=KafkaDeadLetters(f"{model}.{DEAD_LETTERS}", topic, prepared.dead_letter_bytes),

@@ -48,6 +48,7 @@ def _minting(settings: Settings) -> Minting:
     return Minting(
         mint_movement=constants.mint_movement,
         mint_scale_drift=constants.mint_scale_drift,
+        mint_settling=constants.mint_settling,
         check_population_share=constants.check_population_share,
         check_events_share=constants.check_events_share,
         structure_growth=constants.structure_growth,

@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from consumers.plan import plan_of
 from consumers.replay import Outputs, replay_model
 from consumers.replay_commits import Commits, Servers
+from consumers.replay_course import Course
 from consumers.replay_extent import (
     EXTENT,
     Extent,
@@ -27,15 +28,13 @@ from consumers.replay_extent import (
 from consumers.replay_merged_export import MergedExport
 from consumers.replay_progress import ReplayProgress
 from consumers.replay_store import EMITS
-from consumers.replay_summary import print_rejected, print_summary
 from consumers.tables import console
 from consumers.topics import read_registry, records_of
 from stream_seg.adapters.dead_letters import KafkaDeadLetters
 from stream_seg.adapters.kafka import connect
 from stream_seg.adapters.kafka_topics import DEAD_LETTERS, MODELS
 from stream_seg.adapters.redis import RedisStore
-from stream_seg.engine.history import History, Reading
-from stream_seg.engine.merge import Merge
+from stream_seg.engine.history import History
 from stream_seg.engine.merged import MergedReplay, RecordedReplay
 from stream_seg.engine.registry import Registry
 from stream_seg.errors import ConfigurationError, UsageError
@@ -50,12 +49,6 @@ if TYPE_CHECKING:
 
 __all__ = ["run_history"]
 
-FIRST_EVENTS, FEWEST_EVENTS, MOST_EVENTS = 1_024, 256, 32_768
-"""Events of one commit, over all partitions: at first, at least and at the most."""
-QUICK_S, SLOW_S = 0.5, 2.0
-"""A commit that took less is followed by one of twice the events, one that took more by one of half."""
-WAITING_EVENTS: Final = 32_768
-"""Events of a partition beyond which it is not fetched while others are waited for."""
 RUNNING_S: Final = 3.0
 """A replay reports every half second; how long one that may be running is watched."""
 CONTRACT: Final = "1"
@@ -132,6 +125,7 @@ class _Replay:
         again = "give --fresh to delete it and run it again, or another --name"
         name, meta = self.options.name, self.store.meta()
         if self.options.fresh:
+            self._fence()
             self.client.topics.remove(self.model, self.model)
             self.store.reset()
             return True
@@ -149,6 +143,12 @@ class _Replay:
         if self._running():
             raise UsageError(f"Replay {name} is running: wait for it, or give another --name.")
         return True
+
+    def _fence(self) -> None:
+        """Make sure that a former process of this name can commit nothing any more."""
+        fencing = self.client.log(self.model, "exactly_once", topic=self.settings.topic)
+        with closing(fencing):
+            fencing.fence(self.model)
 
     def _finished(self, extent: Extent) -> bool:
         reports = self.store.reports().values()
@@ -207,7 +207,7 @@ class _Replay:
         driver = self._driver(extent, registry, outputs, commits)
         if options.as_recorded:
             self._copy_versions(commits, extent)
-        _Course(self.history, decoder, extent, driver, outputs, commits, taken=not options.as_recorded).run(
+        Course(self.history, decoder, extent, driver, outputs, commits, taken=not options.as_recorded).run(
             ReplayProgress(f"replay {options.name}", extent.records), self.model, settings.topic
         )
         if options.export is not None:
@@ -235,9 +235,7 @@ class _Replay:
         """What was committed last, of an interrupted replay; whoever may still commit is fenced first."""
         if EXTENT not in self.store.meta():
             return {}
-        fence = self.client.log(self.model, "exactly_once", topic=self.settings.topic)
-        with closing(fence):
-            fence.fence(self.model)
+        self._fence()
         found = {p: self.history.committed(p) for p in extent.spans}
         return {p: one for p, one in found.items() if one is not None}
 
@@ -307,107 +305,3 @@ class _Replay:
 def _no_letters(partition: int, rejected: Sequence[Rejected]) -> list[Record]:  # noqa: ARG001
     """Before there are topics, and without any: no dead letters."""
     return []
-
-
-@dataclass(slots=True)
-class _Course:
-    """The way of a topic's records through the model.
-
-    ``taken`` says whether the bounds choose what is taken; else they only choose what is written.
-    """
-
-    history: History
-    decoder: JsonDecoder
-    extent: Extent
-    driver: MergedReplay | RecordedReplay
-    outputs: Outputs
-    commits: Commits
-    taken: bool
-
-    def run(self, progress: ReplayProgress, model: str, topic: str) -> None:
-        """Read, merge, take, commit; then complete the outputs and print the summary."""
-        driver, outputs, commits = self.driver, self.outputs, self.commits
-        if commits.resume:
-            at = ", ".join(f"{p}: {found.next_offset:,}" for p, found in sorted(commits.resume.items()))
-            progress.notice(f"going on behind what was committed (partition: offset {at})")
-        with progress:
-            try:
-                self._take_all(progress.at)
-            except KeyboardInterrupt:
-                progress.notice("stopped before the end: the same command goes on from there")
-                raise
-            finally:
-                print_rejected(progress.console, outputs.tally)
-            if driver.current is None or not driver.events:
-                raise UsageError(_nothing(outputs, topic))
-            outputs.complete(driver)
-            seconds = progress.seconds
-        print_summary(console(), model, driver, outputs.tally, seconds)
-
-    def _take_all(self, at: Callable[[int], None]) -> None:
-        reading = Reading(self.history, self.extent.spans)
-        merge, most = Merge(self.extent.ends), FIRST_EVENTS
-        finished: set[int] = set()
-        while True:
-            for partition in self.extent.spans.keys() - reading.left.keys() - finished:
-                merge.finish(partition)
-                finished.add(partition)
-            while (stretch := merge.take(most, self.commits.until)) is not None:
-                began = time.monotonic()
-                self.driver.take(stretch)
-                self._flush()
-                most = _next_most(most, time.monotonic() - began)
-                at(self._taken())
-            if merge.exhausted:
-                break
-            if not reading.left and self.commits.until is not None:
-                continue_from = self.commits.until
-                self._flush()
-                if self.commits.until == continue_from:
-                    break  # only the end itself is left
-                continue
-            resting = frozenset(p for p in reading.left if merge.waiting(p) >= WAITING_EVENTS)
-            self._fetch(reading, merge, resting)
-        self.driver.end(self.extent.ends)
-        if self.driver.events:
-            self._flush()
-
-    def _flush(self) -> None:
-        self.commits.commit(self.driver.states)
-        for output in self.outputs.others:
-            if isinstance(output, MergedExport):
-                output.flush()
-
-    def _taken(self) -> int:
-        """How many offsets lie behind the partitions' positions."""
-        spans, states = self.extent.spans, self.driver.states
-        return sum(states[p].numbers.position.next_offset - spans[p][0] for p in states)
-
-    def _fetch(self, reading: Reading, merge: Merge, resting: frozenset[int]) -> None:
-        for fetched in reading.poll(resting):
-            decoded = self.decoder.decode(fetched.records)
-            if decoded.rejected:
-                self.outputs.tally.rejected(decoded.rejected)
-                self.commits.rejected_of(fetched.partition, decoded.rejected)
-            events = self.extent.bounds.cut(decoded.events) if self.taken else decoded.events
-            self.outputs.tally.outside += len(decoded.events) - len(events)
-            merge.put(fetched.partition, events)
-
-
-def _next_most(most: int, seconds: float) -> int:
-    """How many events the next commit takes: where commits fall changes nothing in what is written."""
-    wanted = most * 2 if seconds < QUICK_S else most // 2 if seconds > SLOW_S else most
-    return min(max(wanted, FEWEST_EVENTS), MOST_EVENTS)
-
-
-def _nothing(outputs: Outputs, topic: str) -> str:
-    tally = outputs.tally
-    if tally.outside:
-        return (
-            f"All {tally.outside:,} events of topic {topic} lie outside --from and --to: nothing was "
-            "written; give another range."
-        )
-    if tally.reasons:
-        reason = tally.reasons.most_common(1)[0][0]
-        return f"No record of topic {topic} can be an event (mostly: {reason}): look at [event]."
-    return f"Topic {topic} holds no record: nothing was written."

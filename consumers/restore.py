@@ -101,8 +101,8 @@ def _check_topic(client: KafkaClient, settings: Settings, meta: Mapping[str, str
         )
     if topic.topic_id != meta.get("topic_id") and not copied:
         raise StateError(
-            f"topic {topic.name} is not the one that the snapshot was taken of: if it holds the same records at "
-            "the same offsets give --copied-topic, and else replay it as a model of its own"
+            f"topic {topic.name} is not the one that the snapshot was taken of: if it holds the same records "
+            "at the same offsets give --copied-topic, and else replay it as a model of its own"
         )
     return topic.topic_id
 
@@ -175,8 +175,8 @@ class _Target:
             if committed is not None and committed.next_offset < numbers.position.next_offset:
                 raise StateError(
                     f"group {self.settings.group} has committed offset {committed.next_offset} of partition "
-                    f"{p}, before the snapshot's {numbers.position.next_offset}: set it forward again, or delete "
-                    "what is left with stream-seg reset, and restore again"
+                    f"{p}, before the snapshot's {numbers.position.next_offset}: set it forward again, or "
+                    "delete what is left with stream-seg reset, and restore again"
                 )
 
     def occupied(self, existing: Registry) -> str:
@@ -196,8 +196,8 @@ class _Target:
             if last is not None and last.next_offset > offset:
                 raise StateError(
                     f"topic {self.model}.{LABELS} has labels of partition {p} up to offset "
-                    f"{last.next_offset}, the snapshot ends at {offset}: restore a newer one, or delete what is "
-                    "left with stream-seg reset, and restore again"
+                    f"{last.next_offset}, the snapshot ends at {offset}: restore a newer one, or delete what "
+                    "is left with stream-seg reset, and restore again"
                 )
 
     def write_topics(self, registry: Registry, states: Mapping[int, State]) -> None:

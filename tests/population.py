@@ -1,6 +1,6 @@
 """A synthetic population of customers that drifts: made events of known kinds, VIPs included.
 
-For tests and for the quality benchmark. Everything follows from ``Population.seed``.
+For tests and for the quality benchmark. Everything follows from ``Population.seed``. VIPs are old customers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ KINDS = (
     Kind(0.20, 0.03, 90.0, 0.5, 120.0),
     Kind(0.15, 0.15, 45.0, 0.4, 60.0),
     Kind(0.069, 0.12, 120.0, 0.4, 400.0),
-    Kind(0.001, 0.45, 900.0, 0.3, 800.0),
+    Kind(0.001, 0.5, 1500.0, 0.3, 2000.0),
 )
 VIP = len(KINDS) - 1
 
@@ -80,7 +80,7 @@ def events_of(population: Population) -> Events:
     n, days = population.customers, population.days
     kind = rng.choice(len(KINDS), size=n, p=[k.share for k in KINDS])
     growth = days if population.growth_days is None else population.growth_days
-    early = rng.random(n) < population.initial
+    early = (rng.random(n) < population.initial) | (kind == VIP)
     first = np.where(early, rng.uniform(0, growth / 10, n), rng.uniform(0, growth, n))
     if population.fold is not None:
         grown = 1.0 + rng.random(n) * population.fold

@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 
 from stream_seg.clustering.identity import Identities, Lineage, carry_ids, first_ids
 from stream_seg.clustering.lattice import ClusterSums
-from stream_seg.clustering.lloyd import assign, batch_kmeans
+from stream_seg.clustering.lloyd import batch_kmeans
 from stream_seg.clustering.metrics import cost_per_customer
 from stream_seg.clustering.mint import Proposal, Scaling, propose, scaling_of, should_mint
-from stream_seg.clustering.structure import SMALL_SAMPLE, refit
+from stream_seg.clustering.structure import SMALL_SAMPLE
 from stream_seg.engine.lineage import LineageRecord, lineage_record
 from stream_seg.engine.moments import moment
 from stream_seg.engine.naming import name_all
 from stream_seg.engine.plan import ModelPlan
 from stream_seg.engine.quality import Observer, Quality, clustering_quality, drift_of
+from stream_seg.engine.restructure import refitted
 from stream_seg.engine.state import DAY_MS, Changes
 from stream_seg.engine.version import (
     FeatureScale,
@@ -224,26 +225,27 @@ class Minter:
             return None
         scaled = proposal.scaling.scaled(points * current.arrays.step)
         centres = proposal.scaling.scaled(proposal.centres)
-        small = proposal.residents < SMALL_SAMPLE
-        fit = refit(
+        found = refitted(
             scaled,
             weights,
             centres,
             plan.segments,
+            minting,
             seed=plan.seed + current.version,
-            restarts=minting.structure_restarts_small if small else minting.structure_restarts_large,
+            small=proposal.residents < SMALL_SAMPLE,
         )
-        now = assign(scaled, weights, centres).cost
-        gain = 1.0 - fit.cost / now if now > 0.0 else 0.0
-        k = len(fit.centres)
-        if gain < minting.structure_gain and k == len(current.segments):
+        if found is None:
             return None
-        ids = carry_ids([s.id for s in current.segments], places, fit.labels, weights, k, current.next_id)
+        fit, k = found.fit, len(found.fit.centres)
+        former = [s.id for s in current.segments]
+        ids = carry_ids(former, places, fit.labels, weights, k, current.next_id)
+        kept = not found.structural and list(ids.ids) == former
         counts = np.rint(np.bincount(fit.labels, weights=weights, minlength=k)).astype(np.int64)
-        movement = Movement(centroids=proposal.movement, scale=proposal.scale_drift, gain=gain)
+        movement = Movement(centroids=proposal.movement, scale=proposal.scale_drift, gain=found.gain)
         quality: Quality = {"cost_per_customer": fit.cost / float(weights.sum())}
         quality |= self._quality(standing, proposal, scaled, weights, fit.centres)
-        made = _Made("structure", proposal.scaling, fit.centres, counts, standing.as_of_ms, movement, quality)
+        reason: Reason = "mint" if kept else "structure"
+        made = _Made(reason, proposal.scaling, fit.centres, counts, standing.as_of_ms, movement, quality)
         return self._mint(made, ids)
 
     def _mint(self, made: _Made, identities: Identities) -> Minted:

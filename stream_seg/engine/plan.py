@@ -15,6 +15,7 @@ class Minting:
 
     mint_movement: float = 0.005
     mint_scale_drift: float = 0.05
+    mint_settling: float = 0.002
     check_population_share: float = 0.5
     check_events_share: float = 1 / 16
     structure_growth: float = 0.02

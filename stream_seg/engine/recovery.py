@@ -75,6 +75,6 @@ class Recovery:
         where = self.snapshots.where
         none = f"no snapshot in {where} does either" if where else "no snapshots are kept"
         raise StateError(
-            f"partition {partition} must be read again from offset {start} on, the topic begins at {begins}, and "
-            f"{none}: bring one that does, or delete the model with stream-seg reset and begin anew"
+            f"partition {partition} must be read again from offset {start} on, the topic begins at {begins}, "
+            f"and {none}: bring one that does, or delete the model with stream-seg reset and begin anew"
         )

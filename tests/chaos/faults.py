@@ -33,7 +33,7 @@ TAKE_OVER_STEPS = ("after_claim", "after_fence", "after_committed", "after_settl
 REBUILD_STEPS = ("after_discard", "after_restage")
 SESSION_S = 3.0
 HALT_PATIENCE_S = 6.0
-COMMIT_PATIENCE_S = 90.0
+COMMIT_PATIENCE_S = 40.0
 
 
 class NoCommit(Exception):
@@ -88,7 +88,7 @@ class World:
             time.sleep(0.02)
         for hand in self.hands:
             hand.go_on()
-            hand.signal(signal.SIGUSR1)
+            hand.signal(signal.SIGUSR1); hand.signal(signal.SIGUSR2); time.sleep(1)
         told = [hand.messages[-2:] for hand in self.hands]
         raise NoCommit(f"nothing was committed within {COMMIT_PATIENCE_S:.0f} s; workers told {told}")
 

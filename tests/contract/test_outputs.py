@@ -22,7 +22,9 @@ def world(
 
 
 def label(offset: int, version: int = 1) -> bytes:
-    return json.dumps({"source": {"topic": "in", "partition": 0, "offset": offset}, "model_version": version}).encode()
+    return json.dumps(
+        {"source": {"topic": "in", "partition": 0, "offset": offset}, "model_version": version}
+    ).encode()
 
 
 def test_the_last_label_of_a_partition(world: World) -> None:

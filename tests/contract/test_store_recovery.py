@@ -1,13 +1,15 @@
-"""What a store does for recovery: damage is found, sizes are counted anew, a partition is read at one point."""
+"""What a store does for recovery: damage is found, sizes counted anew, a partition read at one point."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
+from stream_seg.adapters.redis.reading import read_frozen, read_whole
 from stream_seg.errors import DamagedState, ServerUnavailable
 from tests.contract.store_worlds import TOKEN, Crash, MemoryWorld, Population, RedisWorld, World
 
@@ -121,8 +123,8 @@ def test_a_partition_is_read_at_one_point_while_batches_are_applied(redis: Redis
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        for read in 15 * [redis.store._frozen, redis.store.whole]:  # from a copy; as it is where that can be
-            stored = _patiently(lambda read=read: read(0))
+        for read in 15 * [read_frozen, read_whole]:  # from a copy; as it is where that can be
+            stored = _patiently(partial(read, redis.store._server, redis.store.keys, 0))
             segments = {blob[256] for _, blob in stored.rows}
             assert len(segments) == 1
             assert stored.numbers.sizes == {segments.pop(): len(customers)}

@@ -52,7 +52,7 @@ warm_up_idle_s = 1.0
 [kafka]
 bootstrap_servers = "{kafka}"
 session_timeout_ms = 6000
-transaction_timeout_ms = 20000
+transaction_timeout_ms = 60000
 [redis]
 url = "{redis}"
 """

@@ -1,4 +1,4 @@
-"""What ``live`` refuses at start: the exit status, one sentence that says what to do, and nothing half-written."""
+"""What ``live`` refuses at start: exit status, one sentence that says what to do, nothing half-written."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient
-from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
+from kafka.admin import ACL, ACLOperation, ACLPermissionType, KafkaAdminClient, ResourcePattern, ResourceType
 from kafka.structs import OffsetAndMetadata
 from redis import Redis
 
@@ -109,16 +108,25 @@ class Shop:
 
     def send(self, topic: str, key: str, value: object) -> None:
         producer = KafkaProducer(bootstrap_servers=str(self.values["kafka"]))
-        producer.send(topic, json.dumps(value).encode(), key.encode(), partition=0, timestamp_ms=1_700_000_000_000)
+        producer.send(
+            topic, json.dumps(value).encode(), key.encode(), partition=0, timestamp_ms=1_700_000_000_000
+        )
         producer.close()
 
     def orders(self, customers: int = 6) -> None:
         for i in range(customers):
-            self.send(str(self.values["topic"]), f"c{i}", {"who": f"c{i}", "at": 1_700_000_000_000 + i * 10**8})
+            self.send(
+                str(self.values["topic"]), f"c{i}", {"who": f"c{i}", "at": 1_700_000_000_000 + i * 10**8}
+            )
 
 
 def shop_on(
-    folder: Path, capsys: pytest.CaptureFixture[str], name: str, kafka: str, redis: str, client: str = "kafka-python"
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    kafka: str,
+    redis: str,
+    client: str = "kafka-python",
 ) -> Shop:
     values = {
         "model": name,
@@ -170,7 +178,9 @@ def test_other_features_under_the_same_name(shop: Shop) -> None:
 
 def test_other_settings_while_nothing_has_been_labelled_yet(shop: Shop) -> None:
     shop.refuses(PERSON, "has offsets that this program did not commit", **foreign(shop))
-    shop.refuses(PERSON, "was made with other [features], [event], key, max_ahead or format: replay", half_life=20)
+    shop.refuses(
+        PERSON, "was made with other [features], [event], key, max_ahead or format: replay", half_life=20
+    )
 
 
 def foreign(shop: Shop) -> dict[str, object]:
@@ -190,7 +200,9 @@ def test_another_model_of_the_same_name_on_another_redis(shop: Shop) -> None:
 def test_another_topic_under_the_same_name(shop: Shop) -> None:
     shop.works()
     shop.create(f"{shop.model}-other")
-    shop.refuses(PERSON, f"reads topic {shop.model}-in, not {shop.model}-other: give", topic=f"{shop.model}-other")
+    shop.refuses(
+        PERSON, f"reads topic {shop.model}-in, not {shop.model}-other: give", topic=f"{shop.model}-other"
+    )
 
 
 def test_a_topic_deleted_and_made_anew(shop: Shop) -> None:
@@ -204,8 +216,11 @@ def test_a_topic_deleted_and_made_anew(shop: Shop) -> None:
 def test_more_partitions_than_before(shop: Shop) -> None:
     shop.works()
     admin = KafkaAdminClient(bootstrap_servers=str(shop.values["kafka"]))
-    names = [f"{shop.model}-in", *(f"{shop.model}.{kind}" for kind in ("labels", "transitions", "dead-letters"))]
-    admin.create_partitions({name: 2 for name in names})
+    names = [
+        f"{shop.model}-in",
+        *(f"{shop.model}.{kind}" for kind in ("labels", "transitions", "dead-letters")),
+    ]
+    admin.create_partitions(dict.fromkeys(names, 2))
     admin.close()
     shop.refuses(PERSON, "had 1 partitions and has 2, so customers would move: replay the topic")
 
@@ -220,7 +235,10 @@ def test_a_models_topic_that_is_gone(shop: Shop) -> None:
 def test_a_redis_of_another_life(shop: Shop) -> None:
     shop.works()
     shop.redis.hset(f"seg:{shop.model}:meta", "instance", "another")
-    shop.refuses(PERSON, "another life of model", )
+    shop.refuses(
+        PERSON,
+        "another life of model",
+    )
 
 
 # Somebody else uses the group
@@ -253,7 +271,9 @@ def test_a_group_that_another_application_is_in(shop: Shop) -> None:
 
 def test_a_group_of_another_model(shop: Shop) -> None:
     shop.works()
-    shop.refuses(PERSON, f"is used by another model, of topic {shop.model}.models: give each", model=f"{shop.model}-2")
+    shop.refuses(
+        PERSON, f"is used by another model, of topic {shop.model}.models: give each", model=f"{shop.model}-2"
+    )
 
 
 # Output topics
@@ -265,7 +285,7 @@ def test_output_topics_that_lose_records_are_named_with_what_mends_them(shop: Sh
     shop.refuses(
         PERSON,
         f"topic {shop.model}.labels has 3 partitions where 1 are needed: run kafka-topics.sh",
-        f"topic {shop.model}.models loses or refuses records with cleanup.policy=delete: run kafka-configs.sh",
+        f"topic {shop.model}.models loses or refuses records with cleanup.policy=delete: run kafka-configs",
     )
     assert shop.topics() == {"labels", "models"}
     assert not shop.redis.keys(f"seg:*{shop.model}*")
@@ -293,7 +313,9 @@ def url_of(server: LocalServer, user: str = "") -> str:
 def test_a_replica_of_redis(shop: Shop, servers: LocalServers, tmp_path: Path) -> None:
     primary = str(servers.redis.port)
     with redis_with(tmp_path / "replica", "--replicaof", "127.0.0.1", primary) as replica:
-        shop.refuses(UNAVAILABLE, "is a replica, which can only be read: use its primary's", redis=url_of(replica))
+        shop.refuses(
+            UNAVAILABLE, "is a replica, which can only be read: use its primary's", redis=url_of(replica)
+        )
 
 
 def test_a_redis_cluster(shop: Shop, tmp_path: Path) -> None:
@@ -312,7 +334,9 @@ def test_a_redis_that_would_throw_state_away(shop: Shop, tmp_path: Path, policy:
 
 def test_a_redis_user_without_the_right_to_write(shop: Shop) -> None:
     admin = shop.redis
-    admin.execute_command("ACL", "SETUSER", "reader", "on", ">secret", "~*", "+@read", "+@connection", "+info", "+@scripting")
+    admin.execute_command(
+        "ACL", "SETUSER", "reader", "on", ">secret", "~*", "+@read", "+@connection", "+info", "+@scripting"
+    )
     try:
         url = str(shop.values["redis"]).replace("redis://", "redis://reader:secret@")
         shop.refuses(UNAVAILABLE, "does not allow its user the commands or keys needed: grant", redis=url)

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
+from redis import Redis
 
 from stream_seg.adapters.local import LocalServers
 from tests.integration.replays import Place, fill, records, renamed
@@ -154,6 +155,18 @@ def test_a_finished_replay_is_not_run_again_unless_fresh(shop: Place) -> None:
     assert shop.said(f"{shop.model}.replay-again", KINDS) == once
 
 
+def test_two_replays_under_one_name_at_once(shop: Place) -> None:
+    running = shop.start("replay", "--name", "twice")
+    with Redis.from_url(shop.redis) as client:
+        while not client.exists(f"seg:{{{shop.model}.replay-twice:0}}:report"):
+            assert running.poll() is None
+            time.sleep(0.05)
+    refused = shop.run("replay", "--name", "twice", status=2)
+    assert "is running" in refused.stderr or "finished already" in refused.stderr
+    _, err = running.communicate(timeout=240)
+    assert running.returncode == 0, err
+
+
 def test_runs_over_different_ranges_are_not_compared(shop: Place) -> None:
     shop.run("replay", "--name", "early", "--to", "2023-11-25")
     assert "compare runs over one range" in shop.run("compare", "early", "live", status=2).stderr
@@ -165,7 +178,7 @@ def test_a_replay_that_is_killed_again_and_again_says_the_same(
 ) -> None:
     name = fresh_name("rk")
     place = Place(tmp_path, name, f"{name}-orders", servers.bootstrap_servers, servers.redis_url)
-    fill(place.kafka, place.topic, count=12_000, seed=3)
+    fill(place.kafka, place.topic, count=4_000, seed=3)
     began = time.monotonic()
     place.run("replay", "--name", "whole", "--export", "whole")
     whole_s = time.monotonic() - began

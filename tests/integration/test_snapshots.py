@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,11 @@ def inputs(scene: Scene) -> dict[int, list[Any]]:
         return reader.topics({scene.topic: SHOP.partitions})[scene.topic]
 
 
+def newer(folder: SnapshotFolder, than: str) -> bool:
+    """Whether a snapshot was taken since."""
+    return folder.names()[0] > than
+
+
 def delete_before(scene: Scene, offsets: dict[int, int]) -> None:
     """Have Kafka delete the beginning of the input topic, as retention does."""
     admin = KafkaAdminClient(bootstrap_servers=scene.bootstrap_servers)
@@ -92,8 +98,7 @@ def aged(servers: LocalServers, tmp_path_factory: pytest.TempPathFactory) -> Ite
         for _ in range(2):
             model.send()
             worker.wait_idle(0.3)
-            seen = taken.names()[0]
-            eventually(lambda seen=seen: taken.names()[0] > seen)
+            eventually(partial(newer, taken, taken.names()[0]))
         model.lost = inputs(model.scene)
         assert worker.dismiss() == 0, worker.messages[-5:]
         reached = positions(taken, taken.names()[-1])
@@ -160,7 +165,7 @@ def test_a_clear_stop_where_nothing_reaches_back_far_enough(aged: Model) -> None
 
 def test_a_row_damaged_where_the_topic_does_not_reach_back_is_rebuilt_from_a_snapshot(aged: Model) -> None:
     block = f"{aged.keys.rows(0)}0"
-    row = sorted(aged.redis.hkeys(block))[0]
+    row = min(aged.redis.hkeys(block))
     aged.redis.hset(block, row, aged.redis.hget(block, row)[:-1])
     said = aged.run()
     assert any("is damaged: the partition is rebuilt" in text for text in said), said
@@ -235,7 +240,7 @@ def remove_topics(model: Model) -> None:
 
 
 def goes_on_as_if_nothing_had_happened(model: Model, since: dict[int, int]) -> None:
-    """Labels of all events after the snapshot, each once and as derived from the whole history; so is Redis."""
+    """Labels of all events after the snapshot, once and as derived from the whole history; so is Redis."""
     settings, partitions = model.scene.settings, SHOP.partitions
     name, topic = settings.model.name, settings.topic
     with closing(Reader(settings.kafka.bootstrap_servers, settings.group)) as reader:
@@ -247,9 +252,7 @@ def goes_on_as_if_nothing_had_happened(model: Model, since: dict[int, int]) -> N
     decoded = {p: decoder.decode(raw(rows, single=False)) for p, rows in read[topic].items()}
     derived = derive(settings.features, topic, registry, decoded)
     for p, one in derived.items():
-        wanted = [
-            label for label, offset in zip(one.labels, one.offsets, strict=True) if offset >= since[p]
-        ]
+        wanted = [label for label, offset in zip(one.labels, one.offsets, strict=True) if offset >= since[p]]
         assert wanted
         assert [r.value for r in read[f"{name}.labels"][p]] == wanted
     verdict = Verdict()
@@ -280,9 +283,7 @@ def goes_on_as_if_nothing_had_happened_after_a_run(model: Model, since: dict[int
     goes_on_as_if_nothing_had_happened(model, since)
 
 
-def test_a_topic_that_was_copied_record_for_record(
-    model: Model, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_topic_that_was_copied_record_for_record(model: Model, capsys: pytest.CaptureFixture[str]) -> None:
     assert stream_seg(model.scene, "snapshot") == 0
     since = positions(kept(model), kept(model).names()[0])
     model.send()
@@ -349,7 +350,14 @@ def test_refusals_of_snapshot_and_restore_before_anything_is_written(
     capsys.readouterr()
     name = kept(model).names()[0]
     refused(4, "was made with other [features]", "restore", "--yes", "--config", str(other))
-    refused(4, f"of model {model.scene.model}, not nobody", "restore", str(kept(model).path / name), "--model", "nobody")
+    refused(
+        4,
+        f"of model {model.scene.model}, not nobody",
+        "restore",
+        str(kept(model).path / name),
+        "--model",
+        "nobody",
+    )
     create(model.scene.bootstrap_servers, f"{model.scene.topic}-3", 3)
     refused(4, "has 3 partitions, the snapshot 2", "restore", "--yes", "--topic", f"{model.scene.topic}-3")
     all_is_well(model)
@@ -366,9 +374,3 @@ def test_a_worker_goes_on_while_its_snapshots_are_written(model: Model) -> None:
     worker.wait_idle()
     assert worker.dismiss() == 0
     all_is_well(model)
-
-
-@pytest.fixture
-def store(redis_url: str, fresh_name: Callable[[str], str]) -> Iterator[RedisStore]:
-    with closing(RedisStore.connect(redis_url, fresh_name("whole"))) as opened:
-        yield opened

@@ -2,48 +2,30 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Self, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
 from stream_seg.adapters.redis import batches as in_pieces
 from stream_seg.adapters.redis.checks import check_server
+from stream_seg.adapters.redis.reading import read_partition, read_whole
 from stream_seg.adapters.redis.scripts import Argument
 from stream_seg.adapters.redis.server import Server, check_reply, connected
 from stream_seg.adapters.redis.staging import packed
-from stream_seg.engine.checkpoint import Checkpoint, decode_numbers
+from stream_seg.engine.checkpoint import Checkpoint
 from stream_seg.engine.ports import Claim, Pending, Stored
 from stream_seg.engine.reports import Report, Sample
 from stream_seg.engine.state import Position
-from stream_seg.errors import DamagedState, ServerUnavailable, StateError
-from stream_seg.keys import BLOCK_ROWS, Keys
+from stream_seg.errors import DamagedState, StateError
+from stream_seg.keys import Keys
 
 __all__ = ["RedisStore"]
 
 T = TypeVar("T")
 
-LOAD_BLOCKS: Final = 16
-"""Blocks of rows read in one round trip: some 2 MB."""
-WHOLE_TRIES: Final = 2
-"""How often a partition is read as it is, in the hope that no batch is applied meanwhile."""
-FROZEN_S: Final = 3600
-"""When a copy that nobody deletes expires."""
 SCAN_KEYS: Final = 1000
 """Keys looked at in one step of a reset."""
-
-
-class _Standing(NamedTuple):
-    """The batch a partition stands at, and how much of the next one is applied (``None``: there is none)."""
-
-    batch: bytes | None
-    done: bytes | None
-
-    @property
-    def settled(self) -> bool:
-        """Whether no batch is half applied."""
-        return self.done in {None, b"0"}
 
 
 def _go_on(_: str) -> None:
@@ -104,34 +86,12 @@ class RedisStore:
     # What is stored of it
 
     def load(self, partition: int) -> Stored | None:
-        """All of a partition, rows in ascending order; ``DamagedState`` where it is not as written.
+        """All of a partition, rows in ascending order; ``DamagedState`` where it is not as written."""
+        return read_partition(self._server, self.keys, partition)
 
-        Whether the rows themselves are whole is for the reader to see (``engine.checkpoint.restore``).
-        """
-        return self._loaded(self.keys.position(partition), self.keys.rows(partition))
-
-    def _loaded(self, position: str, rows: str) -> Stored | None:
-        with self._server.our_errors:
-            text, *places = self._server.client.hmget(position, "numbers", "next_offset", "batch", "blocks")
-        if text is None:
-            return None
-        numbers = decode_numbers(text)
-        at, blocks = numbers.position, -(-numbers.used // BLOCK_ROWS)
-        if places != [b"%d" % number for number in (at.next_offset, at.batch, blocks)]:
-            raise DamagedState("the stored position of a partition is damaged")
-        return Stored(numbers, list(self._rows(rows, blocks)))
-
-    def _rows(self, prefix: str, blocks: int) -> Iterator[tuple[int, bytes]]:
-        for first in range(0, blocks, LOAD_BLOCKS):
-            pipeline = self._server.client.pipeline(transaction=False)
-            for block in range(first, min(first + LOAD_BLOCKS, blocks)):
-                pipeline.hgetall(f"{prefix}{block}")
-            with self._server.our_errors:
-                found = pipeline.execute()
-            for rows in found:
-                if not all(map(bytes.isdigit, rows)):
-                    raise DamagedState("the number of a stored row is damaged")
-                yield from sorted((int(row), blob) for row, blob in rows.items())
+    def whole(self, partition: int) -> Stored | None:
+        """All of a partition at one point, while its owner may go on; see ``reading.read_whole``."""
+        return read_whole(self._server, self.keys, partition)
 
     def positions(self, partitions: Sequence[int]) -> dict[int, Position]:
         """Where those partitions stand that anything is stored of."""
@@ -145,43 +105,6 @@ class RedisStore:
             for p, (offset, batch) in zip(partitions, found, strict=True)
             if offset is not None
         }
-
-    def whole(self, partition: int) -> Stored | None:
-        """All of a partition at one point, while its owner may go on; ``None`` where nothing is stored.
-
-        Read as it is, if no batch is applied meanwhile, and else from a copy that the server makes in one
-        call (1.3 ms for 1,000 customers, during which it does nothing else). Raises ``ServerUnavailable``
-        while a batch is half applied, and ``DamagedState``.
-        """
-        for _ in range(WHOLE_TRIES):
-            before = self._standing(partition)
-            stored = self.load(partition)
-            if before.settled and before == self._standing(partition):
-                return stored
-        return self._frozen(partition)
-
-    def _standing(self, partition: int) -> _Standing:
-        pipeline = self._server.client.pipeline(transaction=True)
-        pipeline.hget(self.keys.position(partition), "batch")
-        pipeline.hget(self.keys.pending(partition), "done")
-        with self._server.our_errors:
-            return _Standing(*pipeline.execute())
-
-    def _frozen(self, partition: int) -> Stored | None:
-        keys = self.keys
-        copies = f"{keys.frozen(partition)}{secrets.token_hex(8)}:"
-        position, rows = f"{copies}position", f"{copies}rows:"
-        names = [keys.position(partition), keys.pending(partition), position]
-        reply = self._server.call("freeze", names, [keys.rows(partition), rows, FROZEN_S])
-        if reply == b"applying":
-            raise ServerUnavailable(
-                f"a batch of partition {partition} is half applied: try again while a worker is running"
-            )
-        try:
-            return self._loaded(position, rows)
-        finally:
-            with self._server.our_errors:
-                self._server.client.unlink(position, *(f"{rows}{block}" for block in range(reply)))
 
     def pending(self, partition: int) -> Pending | None:
         """The batch that is wholly staged, if there is one; ``DamagedState`` where it is not as written."""
