@@ -14,11 +14,12 @@ from stream_seg.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from stream_seg.adapters.kafka_topics import TopicFacts
     from stream_seg.adapters.redis import RedisStore
     from stream_seg.engine.ports import Models
     from stream_seg.settings import Settings
 
-__all__ = ["Identity", "check_contract", "identify"]
+__all__ = ["Identity", "check_contract", "check_stored", "identify"]
 
 CONTRACT: Final = str(CONTRACT_VERSION)
 
@@ -99,6 +100,25 @@ def check_contract(model: str, stored: Mapping[str, str]) -> None:
         )
 
 
+def check_stored(settings: Settings, topic: TopicFacts, store: RedisStore) -> None:
+    """``StateError`` where what Redis holds is not this model's; to be known before topics are looked at."""
+    stored = store.meta()
+    if stored:
+        _identity(settings, topic.topic_id, topic.partitions, stored.get("instance", "")).check(stored)
+
+
+def _identity(settings: Settings, topic_id: str, partitions: int, instance: str) -> Identity:
+    return Identity(
+        model=settings.model.name,
+        instance=instance,
+        model_hash=settings.model_hash,
+        topic=settings.topic,
+        topic_id=topic_id,
+        partitions=partitions,
+        features=",".join(settings.features.names),
+    )
+
+
 def identify(
     settings: Settings, topic_id: str, partitions: int, models: Models, store: RedisStore
 ) -> tuple[Identity, dict[str, str]]:
@@ -111,15 +131,8 @@ def identify(
     registry = Registry()
     registry.take(models.read())
     newest = registry.newest
-    identity = Identity(
-        model=model,
-        instance=registry.instance or stored.get("instance") or secrets.token_hex(8),
-        model_hash=settings.model_hash,
-        topic=settings.topic,
-        topic_id=topic_id,
-        partitions=partitions,
-        features=",".join(settings.features.names),
-    )
+    instance = registry.instance or stored.get("instance") or secrets.token_hex(8)
+    identity = _identity(settings, topic_id, partitions, instance)
     if newest is not None and newest.features_hash != settings.features.hash:
         raise StateError(
             f"topic {model}.models holds versions of other [features]: give the model of this configuration "

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from consumers.health import health_server
-from consumers.identity import Identity, identify
+from consumers.identity import Identity, check_stored, identify
 from consumers.plan import plan_of
 from consumers.progress import LiveProgress
 from consumers.topics import run_of
@@ -79,13 +79,14 @@ def live_worker(
     with ExitStack() as stack:
         client = stack.enter_context(closing(connecting(settings.kafka)))
         wait = _Waiting(observer, wait_s)
-        prepared = wait.until(lambda: client.topics.prepare(model, topic))
-        for warning in prepared.warnings:
-            observer.notice(warning)
+        found = wait.until(lambda: client.topics.describe(topic))
         store = stack.enter_context(
             closing(wait.until(lambda: RedisStore.connect(settings.redis.url, model, between=between)))
         )
-
+        wait.until(lambda: check_stored(settings, found, store))
+        prepared = wait.until(lambda: client.topics.prepare(model, topic))
+        for warning in prepared.warnings:
+            observer.notice(warning)
 
         def identified() -> tuple[Identity, dict[str, str]]:
             with closing(client.models(f"{model}.{MODELS}")) as models:

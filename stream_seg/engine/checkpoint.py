@@ -7,9 +7,9 @@ missing by the segments' sizes. Sums, points and places are not stored; they are
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -150,23 +150,25 @@ def encode_rows(state: State, which: NDArray[np.int64]) -> list[bytes]:
         table[name] = getattr(rows.placement, name)[which]
     table["former"] = rows.former[which]
     size, raw = table.dtype.itemsize, table.tobytes()
+    places = _distinct(state.features)
     blobs = []
-    for i, row in enumerate(which.tolist()):
+    for i, (row, customer) in enumerate(zip(which.tolist(), rows.customers_of(which), strict=True)):
         body = raw[i * size : (i + 1) * size]
-        body += b"".join(
-            rows.aggregates.sets[row, place, :taken].tobytes() for place, taken in _sets(state, row)
-        )
-        body += str(rows.customers[row]).encode()
-        blobs.append(zlib.crc32(body).to_bytes(_CRC, "little") + body)
+        if places:
+            body += b"".join(
+                rows.aggregates.sets[row, place, : int(rows.aggregates.slots[row, slot])].tobytes()
+                for place, slot in places
+            )
+        body += customer.encode()
+        blobs.append(crc32(body).to_bytes(_CRC, "little") + body)
     return blobs
 
 
-def _sets(state: State, row: int) -> list[tuple[int, int]]:
-    """(place, taken) of each distinct set of a row."""
-    layout = state.features.layout
-    slots = state.rows.aggregates.slots[row]
+def _distinct(features: FeatureSet) -> list[tuple[int, int]]:
+    """(place, slot) of each distinct set: the slot says how many of its places are taken."""
+    layout = features.layout
     return [
-        (int(layout.place[j]), int(slots[layout.slot[j]]))
+        (int(layout.place[j]), int(layout.slot[j]))
         for j in np.flatnonzero(layout.aggregate == _DISTINCT).tolist()
     ]
 
@@ -180,12 +182,29 @@ def restore(
 ) -> State:
     """A partition's state from what was stored of it; ``DamagedState`` where a row is damaged or missing."""
     state = State(partition, features)
-    kind = _row_type(features.slots)
+    rows, kind = state.rows, _row_type(features.slots)
+    rows.reserve(numbers.used)
+    places, size = _distinct(features), kind.itemsize
+    which, fixed = [], []
     for row, blob in blobs:
         body = blob[_CRC:]
-        if len(body) < kind.itemsize or zlib.crc32(body).to_bytes(_CRC, "little") != blob[:_CRC]:
+        if len(body) < size or crc32(body).to_bytes(_CRC, "little") != blob[:_CRC]:
             raise DamagedState(f"row {row} of partition {partition} is damaged")
-        _put(state, row, body, kind)
+        values, at = body[:size], size
+        for place, slot in places:
+            rows.reserve(row + 1)
+            taken = int(np.frombuffer(values, kind)["slots"][0, slot])
+            rows.aggregates.sets[row, place, :taken] = np.frombuffer(body, "<u8", count=taken, offset=at)
+            at += taken * 8
+        rows.put(row, body[at:].decode())
+        which.append(row)
+        fixed.append(values)
+    table = np.frombuffer(b"".join(fixed), dtype=kind)
+    for name in ("first_ms", "last_ms", "events", "slots"):
+        getattr(rows.aggregates, name)[which] = table[name]
+    for name in ("since_ms", "written_ms", "segment", "version"):
+        getattr(rows.placement, name)[which] = table[name]
+    rows.former[which] = table["former"]
     settle_whole(state, numbers, version)
     return state
 
@@ -199,26 +218,10 @@ def settle_whole(state: State, numbers: Numbers, version: ModelVersion | None) -
         raise DamagedState(f"rows of partition {state.partition} are missing, or are not its own")
 
 
-def _put(state: State, row: int, body: bytes, kind: np.dtype[np.void]) -> None:
-    values = np.frombuffer(body, dtype=kind, count=1)[0]
-    state.rows.reserve(row + 1)
-    aggregates, placement = state.rows.aggregates, state.rows.placement
-    for name in ("first_ms", "last_ms", "events", "slots"):
-        getattr(aggregates, name)[row] = values[name]
-    for name in ("since_ms", "written_ms", "segment", "version"):
-        getattr(placement, name)[row] = values[name]
-    state.rows.former[row] = values["former"]
-    at = kind.itemsize
-    for place, taken in _sets(state, row):
-        aggregates.sets[row, place, :taken] = np.frombuffer(body, dtype="<u8", count=taken, offset=at)
-        at += taken * 8
-    state.rows.put(row, body[at:].decode())
-
-
 def encode_numbers(numbers: Numbers) -> bytes:
     """Numbers as JSON, a space, and its CRC-32 in hexadecimal."""
     text = msgspec.json.encode(numbers)
-    return b"%s %08x" % (text, zlib.crc32(text))
+    return b"%s %08x" % (text, crc32(text))
 
 
 def decode_numbers(text: bytes) -> Numbers:
@@ -227,7 +230,7 @@ def decode_numbers(text: bytes) -> Numbers:
     ``StateError`` for numbers that another version of this program wrote otherwise.
     """
     body, check = text[:-_CRC_TEXT], text[-_CRC_TEXT:]
-    if check != b" %08x" % zlib.crc32(body):
+    if check != b" %08x" % crc32(body):
         raise DamagedState("the stored numbers of a partition are damaged")
     try:
         return msgspec.json.decode(body, type=Numbers)

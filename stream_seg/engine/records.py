@@ -1,25 +1,32 @@
 """Records as other programs read them (``contract.md``): labels, transitions and customers' fields, as bytes.
 
-One Python loop per kind of record; everything that can be worked out for a whole batch is.
+Nothing is done for one record at a time: columns become structs, and structs JSON, in C.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
+from itertools import compress, repeat
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_seg.engine.kernels import describe_rows
+from stream_seg.engine.kernels import DRIVERS, Drivers, describe_rows
 from stream_seg.engine.moments import rfc3339
 from stream_seg.engine.outcome import CAUSES, NOWHERE, Outcome
 from stream_seg.engine.state import State
 from stream_seg.engine.version import ModelVersion
 from stream_seg.features.spec import FeatureSet
 
-_json = msgspec.json.Encoder().encode
+_json = msgspec.json.Encoder()
+_FIELDS = (
+    *("segment", "name", "distance", "since", "event_time", "as_of", "events", "model_version", "partition"),
+    *("confidence", "runner_up"),
+)
+"""Fields of a customer's hash, those of features apart; the last two may be absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +50,63 @@ class Encoded:
     timestamp_ms: NDArray[np.int64]
 
 
-@lru_cache(maxsize=65536)
-def _quoted(text: str) -> str:
-    return _json(text).decode()
+class _Source(msgspec.Struct, gc=False):
+    topic: str
+    partition: int
+    offset: int
 
 
-def decimal(value: float) -> str:
-    """A finite float as the shortest text that reads back the same.
+class _Label(msgspec.Struct, gc=False):
+    customer_id: str
+    event_id: str
+    event_type: str | None
+    event_time: str
+    segment: int
+    name: str
+    confidence: float
+    distance: float
+    runner_up: int | None
+    previous_segment: int | None
+    changed: bool
+    model_version: int
+    source: _Source
+    run: str
 
-    NaN, which stands for "none", as ``null``.
-    """
-    return "null" if value != value else repr(value)  # noqa: PLR0124 - NaN
+
+class _Driver(msgspec.Struct, gc=False):
+    feature: str
+    before: float
+    after: float
 
 
-def _segment(number: int) -> str:
-    return "null" if number == NOWHERE else str(number)
+class _Transition(msgspec.Struct, gc=False, rename={"origin": "from", "target": "to"}):
+    customer_id: str
+    origin: int
+    target: int | None
+    from_name: str
+    to_name: str | None
+    cause: str
+    drivers: tuple[_Driver, ...]
+    dwell_ms: int
+    event_time: str
+    model_version: int
+    source: _Source
+    run: str
+
+
+def _lines(records: Sequence[msgspec.Struct]) -> list[bytes]:
+    """Records as JSON each: NaN as ``null``, other floats as the shortest text that reads back the same."""
+    return _json.encode_lines(records).splitlines()
+
+
+def _sources(origin: Origin, offset: NDArray[np.int64]) -> Iterator[_Source]:
+    return map(_Source, repeat(origin.topic), repeat(origin.partition), offset.tolist())
+
+
+def _ids(segment: NDArray[np.int32]) -> list[int | None]:
+    """Segment ids, ``None`` for nowhere."""
+    ids: list[int | None] = segment.tolist()
+    return [None if number == NOWHERE else number for number in ids] if NOWHERE in ids else ids
 
 
 def encode_labels(outcome: Outcome, origin: Origin) -> Encoded:
@@ -65,35 +114,30 @@ def encode_labels(outcome: Outcome, origin: Origin) -> Encoded:
     events, labels, version = outcome.events, outcome.labels, outcome.version
     if events is None or labels is None or version is None:
         return Encoded([], [], np.zeros(0, dtype=np.int64))
-    names = {number: _quoted(name) for number, name in version.names.items()}
-    tail = f',"partition":{origin.partition},"offset":'
-    head = f'"model_version":{version.version},"source":{{"topic":{_quoted(origin.topic)}{tail}'
-    run = f'}},"run":{_quoted(origin.run)}}}'
-    default_id = f"{origin.topic}-{origin.partition}-"
-    values = [
-        (
-            f'{{"customer_id":{_quoted(customer)}'
-            f',"event_id":{_quoted(default_id + str(offset) if key is None else key)}'
-            f',"event_type":{"null" if kind is None else _quoted(kind)},"event_time":"{time}"'
-            f',"segment":{segment},"name":{names[segment]},"confidence":{decimal(confidence)}'
-            f',"distance":{distance!r},"runner_up":{_segment(other)},"previous_segment":{_segment(previous)}'
-            f',"changed":{"true" if segment != previous else "false"},{head}{offset}{run}'
-        ).encode()
-        for customer, key, kind, time, segment, confidence, distance, other, previous, offset in zip(
-            events.customers,
-            events.ids,
-            events.types,
-            rfc3339(events.time_ms),
-            labels.segment.tolist(),
-            labels.confidence.tolist(),
-            labels.distance.tolist(),
-            labels.runner_up.tolist(),
-            labels.previous.tolist(),
-            events.offset.tolist(),
-            strict=True,
-        )
-    ]
-    return Encoded([customer.encode() for customer in events.customers], values, events.time_ms)
+    ids = events.ids
+    if None in ids:
+        default_id = f"{origin.topic}-{origin.partition}-"
+        pairs = zip(ids, events.offset.tolist(), strict=True)
+        ids = [f"{default_id}{offset}" if key is None else key for key, offset in pairs]
+    segment: list[int] = labels.segment.tolist()
+    records = map(
+        _Label,
+        events.customers,
+        ids,
+        events.types,
+        rfc3339(events.time_ms),
+        segment,
+        map(version.names.__getitem__, segment),
+        labels.confidence.tolist(),
+        labels.distance.tolist(),
+        _ids(labels.runner_up),
+        _ids(labels.previous),
+        (labels.segment != labels.previous).tolist(),
+        repeat(version.version),
+        _sources(origin, events.offset),
+        repeat(origin.run),
+    )
+    return Encoded(list(map(str.encode, events.customers)), _lines(list(records)), events.time_ms)
 
 
 def encode_transitions(outcome: Outcome, origin: Origin, features: FeatureSet) -> Encoded:
@@ -101,41 +145,39 @@ def encode_transitions(outcome: Outcome, origin: Origin, features: FeatureSet) -
     moves, version = outcome.transitions, outcome.version
     if version is None or not len(moves):
         return Encoded([], [], np.zeros(0, dtype=np.int64))
-    names = {number: _quoted(name) for number, name in version.names.items()} | {NOWHERE: "null"}
-    labels = [_quoted(name) for name in features.names]
-    tail = f'"source":{{"topic":{_quoted(origin.topic)},"partition":{origin.partition},"offset":'
-    run = f'}},"run":{_quoted(origin.run)}}}'
-    values = []
-    for i, (customer, old, new, cause, dwell, time, offset) in enumerate(
-        zip(
-            moves.customers,
-            moves.origin.tolist(),
-            moves.target.tolist(),
-            moves.cause.tolist(),
-            moves.dwell_ms.tolist(),
-            rfc3339(moves.event_time_ms),
-            moves.offset.tolist(),
-            strict=True,
-        )
-    ):
-        drivers = ",".join(
-            f'{{"feature":{labels[j]},"before":{before!r},"after":{after!r}}}'
-            for j, before, after in zip(
-                moves.drivers.feature[i].tolist(),
-                moves.drivers.before[i].tolist(),
-                moves.drivers.after[i].tolist(),
-                strict=True,
-            )
-            if j >= 0
-        )
-        values.append(
-            (
-                f'{{"customer_id":{_quoted(customer)},"from":{old},"to":{_segment(new)}'
-                f',"from_name":{names[old]},"to_name":{names[new]},"cause":"{CAUSES[cause]}","drivers":[{drivers}]'
-                f',"dwell_ms":{dwell},"event_time":"{time}","model_version":{version.version},{tail}{offset}{run}'
-            ).encode()
-        )
-    return Encoded([customer.encode() for customer in moves.customers], values, moves.event_time_ms)
+    names: dict[int | None, str | None] = dict(version.names.items())
+    names[None] = None
+    target = _ids(moves.target)
+    records = map(
+        _Transition,
+        moves.customers,
+        moves.origin.tolist(),
+        target,
+        map(version.names.__getitem__, moves.origin.tolist()),
+        map(names.__getitem__, target),
+        map(CAUSES.__getitem__, moves.cause.tolist()),
+        _drivers(moves.drivers, features),
+        moves.dwell_ms.tolist(),
+        rfc3339(moves.event_time_ms),
+        repeat(version.version),
+        _sources(origin, moves.offset),
+        repeat(origin.run),
+    )
+    return Encoded(list(map(str.encode, moves.customers)), _lines(list(records)), moves.event_time_ms)
+
+
+def _drivers(drivers: Drivers, features: FeatureSet) -> Iterator[tuple[_Driver, ...]]:
+    """The drivers of each change."""
+    names = [*features.names, ""]  # −1 stands for none
+    each = map(
+        _Driver,
+        map(names.__getitem__, drivers.feature.ravel().tolist()),
+        drivers.before.ravel().tolist(),
+        drivers.after.ravel().tolist(),
+    )
+    given = (drivers.feature >= 0).sum(axis=1).tolist()  # none stands before one that is given
+    for known, of_one in zip(given, zip(*[each] * DRIVERS, strict=True), strict=True):
+        yield of_one if known == DRIVERS else of_one[:known]
 
 
 @dataclass(frozen=True)
@@ -167,34 +209,38 @@ class CustomerFields:
 
         A field without a value is left out.
         """
-        names = self.version.names
-        labels = [f"f.{name}" for name in self.feature_names]
-        version, partition = str(self.version.version), str(self.partition)
-        result = []
-        for segment, other, distance, confidence, since, event_time, as_of, events, values in zip(
-            self.segment.tolist(),
-            self.runner_up.tolist(),
-            self.distance.tolist(),
-            self.confidence.tolist(),
+        d = len(self.feature_names)
+        columns: list[Iterable[str]] = [
+            _texts(self.segment),
+            map(self.version.names.__getitem__, self.segment.tolist()),
+            _texts(self.distance),
             rfc3339(self.since_ms),
             rfc3339(self.event_time_ms),
             rfc3339(self.as_of_ms),
-            self.events.tolist(),
-            self.values.tolist(),
-            strict=True,
-        ):
-            fields = ["segment", str(segment), "name", names[segment], "distance", repr(distance)]
-            fields += ["since", since, "event_time", event_time, "as_of", as_of, "events", str(events)]
-            fields += ["model_version", version, "partition", partition]
-            if confidence == confidence:  # noqa: PLR0124 - NaN
-                fields += ["confidence", repr(confidence)]
-            if other != NOWHERE:
-                fields += ["runner_up", str(other)]
-            for label, value in zip(labels, values, strict=True):
-                if value == value:  # noqa: PLR0124 - NaN
-                    fields += [label, repr(value)]
-            result.append(fields)
-        return result
+            _texts(self.events),
+            repeat(str(self.version.version)),
+            repeat(str(self.partition)),
+            _texts(self.confidence),
+            _texts(self.runner_up),
+            *(_texts(self.values[:, j]) for j in range(d)),
+        ]
+        labels = [*_FIELDS, *(f"f.{name}" for name in self.feature_names)]
+        pairs = [
+            part for label, column in zip(labels, columns, strict=True) for part in (repeat(label), column)
+        ]
+        flat = list(map(list, zip(*pairs)))  # noqa: B905 - constants have no end
+        given = np.ones((len(flat), len(labels)), dtype=np.bool_)
+        given[:, _FIELDS.index("confidence")] = ~np.isnan(self.confidence)
+        given[:, _FIELDS.index("runner_up")] = self.runner_up != NOWHERE
+        given[:, len(_FIELDS) :] = ~np.isnan(self.values)
+        for i in np.flatnonzero(~given.all(axis=1)).tolist():
+            flat[i] = list(compress(flat[i], np.repeat(given[i], 2).tolist()))
+        return flat
+
+
+def _texts(numbers: NDArray[np.generic]) -> list[str]:
+    """Numbers [m] as decimal texts, floats as the shortest ones that read back the same."""
+    return _json.encode(numbers.tolist())[1:-1].decode().split(",")
 
 
 def describe(state: State, which: NDArray[np.int64], version: ModelVersion | None = None) -> CustomerFields:
@@ -223,7 +269,7 @@ def describe(state: State, which: NDArray[np.int64], version: ModelVersion | Non
     )
     placement = rows.placement
     return CustomerFields(
-        customers=[str(rows.customers[row]) for row in which.tolist()],
+        customers=rows.customers_of(which),
         segment=placement.segment[which],
         runner_up=runner_up,
         distance=distance,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -49,19 +50,26 @@ class Rows:
 
     def numbers_of(self, customers: Sequence[str]) -> tuple[NDArray[np.int64], list[int]]:
         """Row numbers int64 [n] of customers in order of appearance, and those given out just now."""
-        known = self.index
-        found = [known.get(customer, -1) for customer in customers]
+        found: list[int | None] = list(map(self.index.get, customers))
         new: list[int] = []
-        for i, row in enumerate(found):
-            if row < 0:
-                customer = customers[i]
-                row = known.get(customer, -1)  # noqa: PLW2901 - it may have appeared since
-                if row < 0:
-                    row = self._give(customer)  # noqa: PLW2901
-                    new.append(row)
-                found[i] = row
+        if None in found:
+            for i, row in enumerate(found):
+                if row is None:
+                    customer = customers[i]
+                    given = self.index.get(customer)  # it may have appeared since
+                    if given is None:
+                        given = self._give(customer)
+                        new.append(given)
+                    found[i] = given
         self.reserve(self.used)
         return np.array(found, dtype=np.int64), new
+
+    def customers_of(self, rows: NDArray[np.int64]) -> list[str]:
+        """The customers of rows that have one."""
+        if not len(rows):
+            return []
+        found = itemgetter(*rows.tolist())(self.customers)
+        return list(found) if len(rows) > 1 else [found]
 
     def take_back(self, new: Sequence[int], used: int) -> None:
         """Undo ``new`` numbers of customers without an event so far.

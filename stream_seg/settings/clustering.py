@@ -43,8 +43,8 @@ class ClusteringSettings(Section):
         0.002,
         "share of the cost",
         "With a structural examination, a version is minted when Lloyd's steps on the sample gain this much",
-        "With it a structural move is measured against settled centroids: Online Retail, k = 6, 4 moves a year "
-        "instead of 24 at a median of 1.007 instead of 1.008",
+        "A structural move is then measured against settled centroids: Online Retail, k = 6, 4 moves a "
+        "year instead of 24 at a median of 1.007 instead of 1.008",
     )
     check_population_share: Share = _constant(
         0.5,

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from stream_seg.adapters.kafka import KafkaClient, Mode, connect
 from stream_seg.adapters.kafka_python.admin import KafkaPythonAdmin
+from stream_seg.adapters.kafka_python.connection import open_admin, open_consumer, open_producer
 from stream_seg.adapters.kafka_topics import TopicSpec
 from stream_seg.engine.ports import Committed, Log, Membership, Models, Polled, Records, Source
 from stream_seg.settings import KafkaSettings
@@ -154,8 +155,11 @@ class World:
     def visible(self, topic: str, partition: int = 0) -> list[Any]:
         """All committed records of a partition, read by kafka-python's own consumer."""
         where = TopicPartition(topic, partition)
-        consumer = KafkaConsumer(
-            bootstrap_servers=self.servers, isolation_level="read_committed", auto_offset_reset="earliest"
+        consumer = open_consumer(
+            settings_of(self.servers, "kafka-python"),
+            PATIENCE_S,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
         )
         try:
             consumer.assign([where])
@@ -187,11 +191,21 @@ def kafka_world(servers: str, client: str, fresh: Callable[[str], str]) -> Itera
 @contextmanager
 def producing(servers: str, **options: Any) -> Iterator[KafkaProducer]:
     """A producer of kafka-python's, flushed and closed."""
-    producer = KafkaProducer(bootstrap_servers=servers, **options)
+    producer = open_producer(settings_of(servers, "kafka-python"), PATIENCE_S, **options)
     try:
         yield producer
     finally:
         producer.close()
+
+
+@contextmanager
+def administering(servers: str) -> Iterator[KafkaAdminClient]:
+    """An admin client of kafka-python's."""
+    admin = open_admin(settings_of(servers, "kafka-python"), PATIENCE_S)
+    try:
+        yield admin
+    finally:
+        admin.close()
 
 
 def eventually(done: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:

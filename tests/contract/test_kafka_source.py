@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from typing import Any
 
 import numpy as np
 import pytest
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import TopicPartition
 
 from stream_seg.adapters.kafka_topics import TopicMissing
 from stream_seg.engine.ports import Polled, Source, Transaction
@@ -20,6 +19,7 @@ from tests.contract.kafka_worlds import (
     CLIENTS,
     STRATEGIES,
     World,
+    administering,
     assignment_by,
     at,
     eventually,
@@ -389,7 +389,7 @@ def test_records_that_are_deleted_before_they_are_read_stop_us(world: World) -> 
     world.produce(topic, 0, [b"v"] * 5)
     source = world.source(topic, world.fresh("group"))
     joined(source, 1)
-    with closing(KafkaAdminClient(bootstrap_servers=world.servers)) as admin:
+    with administering(world.servers) as admin:
         admin.delete_records({TopicPartition(topic, 0): 3})
     assert source.begins(0) == 3
     source.seek(0, 1)
@@ -422,6 +422,6 @@ def test_the_number_of_partitions_is_asked_for_each_time(world: World) -> None:
     topic = world.topic(2)
     source = world.source(topic, world.fresh("group"))
     assert source.partitions() == 2
-    with closing(KafkaAdminClient(bootstrap_servers=world.servers)) as admin:
+    with administering(world.servers) as admin:
         admin.create_partitions({topic: 3})
     eventually(lambda: source.partitions() == 3)

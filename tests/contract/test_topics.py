@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 
 import pytest
-from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from stream_seg.adapters.dead_letters import KafkaDeadLetters
@@ -15,7 +13,7 @@ from stream_seg.adapters.kafka_topics import TopicMissing, Topics
 from stream_seg.engine.ports import Transaction
 from stream_seg.errors import StateError
 from stream_seg.events.batch import Rejected
-from tests.contract.kafka_worlds import CLIENTS, World, at, kafka_world, member, producing
+from tests.contract.kafka_worlds import CLIENTS, World, administering, at, kafka_world, member, producing
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -38,7 +36,7 @@ def topics(world: World) -> Topics:
 
 def alter(world: World, topic: str, **config: str) -> None:
     changes = {key.replace("_", "."): value for key, value in config.items()}
-    with closing(KafkaAdminClient(bootstrap_servers=world.servers)) as admin:
+    with administering(world.servers) as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, changes)])
 
 

@@ -51,6 +51,8 @@ CONTRACT_FLAGS = {
     "explore": ["--source", "--html", "--json"],
     "audit": ["--customer", "--at", "--json"],
     "compare": ["--json", "--html"],
+    "snapshot": ["--dir", "--keep"],
+    "restore": ["--dir", "--yes", "--copied-topic"],
     "reset": ["--yes"],
 }
 
@@ -145,7 +147,8 @@ def test_wrong_usage_is_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "command", ["load", "live", "replay", "lookup", "segments", "status", "explain", "reset"]
+    "command",
+    ["load", "live", "replay", "lookup", "segments", "status", "explain", "snapshot", "restore", "reset"],
 )
 def test_every_command_that_needs_a_configuration_says_so(
     folder: Path, capsys: pytest.CaptureFixture[str], command: str

@@ -37,6 +37,7 @@ _LOST: Final = frozenset(
 _AWAY: Final = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+        KafkaError._DESTROY_BROKER,  # noqa: SLF001 - a broker that came back as another
         KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
         KafkaError._PURGE_INFLIGHT,  # noqa: SLF001
         KafkaError._PURGE_QUEUE,  # noqa: SLF001

@@ -7,6 +7,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from stream_seg.adapters.confluent.refusals import cause
 from stream_seg.engine.ports import Record, Records, Transaction
 from stream_seg.errors import ServerUnavailable
 
@@ -17,6 +18,7 @@ PAUSE_SECONDS: Final = 0.05
 ANY_PARTITION: Final = -1
 # The client takes a timestamp of 0 for "now".
 EARLIEST_MS: Final = 1
+_WAKE: Final = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})  # noqa: SLF001
 
 
 class Deliveries:
@@ -47,7 +49,19 @@ class Deliveries:
         except SystemError as error:
             raise _behind(error, producer) from error
         if self._failed:
-            raise KafkaException(self._failed[0])
+            raise self._cause(producer)
+
+    def _cause(self, producer: Producer) -> KafkaException:
+        """Give what went wrong first; records are thrown out in the wake of it, and may be told of sooner."""
+        for error in self._failed:
+            if error.code() not in _WAKE:
+                return KafkaException(error)
+        try:
+            producer.begin_transaction()  # in vain, and where the transaction has failed it says why
+        except KafkaException as error:
+            if cause(error).txn_requires_abort():
+                return error
+        return KafkaException(self._failed[0])
 
     def _produce_columns(self, producer: Producer, columns: Records, deadline: float) -> None:
         topic, partition, produce = columns.topic, columns.partition, producer.produce

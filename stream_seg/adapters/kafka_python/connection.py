@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from socket import socket
 from typing import Any, Final, TypeVar
+from weakref import WeakSet
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka import errors as kafka_errors
@@ -116,18 +117,48 @@ def _assignors(strategy: object) -> list[object]:
     return [ASSIGNORS[name] for name in names]
 
 
+class _Net(NetworkSelector):  # type: ignore[misc] # kafka-python has no types
+    """The event loop, with the sockets that were opened in it."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)
+        self.sockets: WeakSet[socket] = WeakSet()
+
+
 class _Direct(KafkaNetSocket):  # type: ignore[misc] # kafka-python has no types
-    """A plain connection that closes its socket where it fails; the base leaves that to the collector."""
+    """A plain connection whose socket is closed where it fails; the base leaves that to the collector."""
 
     SCHEMES = ("direct",)
 
-    async def sock_connect(self, net: NetworkSelector, sock: socket, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as the base has it
+    async def sock_connect(self, net: _Net, sock: socket, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as the base has it
         """Connect as the base does."""
+        net.sockets.add(sock)
         try:
             return await super().sock_connect(net, sock, *arguments, **options)
         except BaseException:
             sock.close()
             raise
+
+
+def _heard_out(
+    receive: Callable[[], tuple[bytes, Exception | None]],
+) -> Callable[[], tuple[bytes, Exception | None]]:
+    """Have what came before the end of a connection read before its end is.
+
+    The base drops it: and so a broker's word that the password is wrong, after which it hangs up.
+    """
+    ended: list[Exception] = []
+
+    def received() -> tuple[bytes, Exception | None]:
+        if ended:
+            return b"", ended.pop()
+        data, error = receive()
+        if data and error is not None:
+            ended.append(error)
+            return data, None
+        return data, error
+
+    return received
 
 
 class _Manager(KafkaConnectionManager):  # type: ignore[misc] # kafka-python has no types
@@ -141,6 +172,12 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc] # kafka-python has
         connection.init_future.add_errback(self._note)
         return connection
 
+    async def _build_transport(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as the base has it
+        """Connect as the base does, and hear out a broker that hangs up."""
+        transport = await super()._build_transport(*arguments, **options)
+        transport._sock_recv = _heard_out(transport._sock_recv)  # noqa: SLF001
+        return transport
+
     def _note(self, error: BaseException) -> None:
         self.failure = error
         if not self.bootstrapped and is_final(error):
@@ -153,10 +190,16 @@ class _Client(KafkaNetClient):  # type: ignore[misc] # kafka-python has no types
 
     def __init__(self, made: list[_Client], **options: object) -> None:
         """Leave itself in ``made``, so that a start that fails can be cleaned up and explained."""
-        net = NetworkSelector(**options)
+        net = _Net(**options)
         super().__init__(net=net, manager=_Manager(net, **options), **options)
         self.cluster.config["allow_auto_create_topics"] = False  # the client's own option does not reach it
         made.append(self)
+
+    def close(self, node_id: object = None) -> None:
+        """Close as the base does, which can miss a connection that is just being made."""
+        super().close(node_id=node_id)
+        for sock in list(self._net.sockets) if node_id is None else []:
+            sock.close()
 
 
 def is_final(error: BaseException) -> bool:
