@@ -21,6 +21,7 @@ from consumers.progress import LiveProgress
 from consumers.topics import run_of
 from stream_seg._version import __version__
 from stream_seg.adapters.dead_letters import KafkaDeadLetters
+from stream_seg.adapters.files.extra import polars
 from stream_seg.adapters.kafka import KafkaClient, connect
 from stream_seg.adapters.kafka_topics import DEAD_LETTERS, LABELS, MODELS, TRANSITIONS
 from stream_seg.adapters.outputs import LastLabels
@@ -72,6 +73,8 @@ def live_worker(
     statuses.
     """
     model, topic = settings.model.name, settings.topic
+    if settings.snapshot.every_minutes:
+        polars()  # says what to install, before anything is begun
 
     def between(what: str) -> None:
         hook(f"within_{what}")

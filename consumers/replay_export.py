@@ -129,6 +129,9 @@ def _columns(partition: int, outcome: Outcome, source: str) -> dict[str, Column]
 
 
 def _joined(parts: list[Column]) -> Column:
-    if isinstance(parts[0], np.ndarray):
-        return np.ma.concatenate(parts) if isinstance(parts[0], np.ma.MaskedArray) else np.concatenate(parts)
-    return list(chain.from_iterable(parts))
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    if len(arrays) < len(parts):
+        return list(chain.from_iterable(parts))
+    masked = isinstance(arrays[0], np.ma.MaskedArray)
+    joined: Column = np.ma.concatenate(arrays) if masked else np.concatenate(arrays)  # type: ignore[no-untyped-call]
+    return joined

@@ -173,7 +173,9 @@ def test_a_version_of_a_newer_contract(shop: Shop) -> None:
 
 def test_other_features_under_the_same_name(shop: Shop) -> None:
     shop.works()
-    shop.refuses(PERSON, "versions of other [features]: give the model of this", half_life=20)
+    shop.refuses(
+        PERSON, "was made with other [features], [event], key, max_ahead or format: replay", half_life=20
+    )
 
 
 def test_other_settings_while_nothing_has_been_labelled_yet(shop: Shop) -> None:

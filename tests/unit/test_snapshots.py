@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stream_seg.adapters.snapshots import FolderSnapshots, Found, Snapshot, SnapshotFolder
-from stream_seg.adapters.snapshots.content import decode_models
+from stream_seg.adapters.snapshots.content import decode_manifest, decode_models
 from stream_seg.adapters.snapshots.table import read_rows, write_rows
 from stream_seg.engine.checkpoint import encode_rows
 from stream_seg.engine.registry import AdoptionRecord, Registry
@@ -260,3 +264,44 @@ def test_a_folder_in_the_way_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "retail").write_text("")
     with pytest.raises(UsageError, match=r"see \[snapshot\] dir"):
         SnapshotFolder(tmp_path, "retail").write(snapshot_of({0: part(1)}), FEATURES, NOW_S)
+
+
+def test_without_polars_a_snapshot_is_passed_over_with_what_to_install(
+    folder: SnapshotFolder, written: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert folder.names() == [written.name]
+    monkeypatch.setitem(sys.modules, "polars", None)
+    live = Live(folder)
+    assert live.snapshots.newest(0, "life-1", Position(1000, 99), 0) is None
+    assert live.said == [
+        f"snapshot {written.name} is passed over: Parquet files need polars: pip install 'stream-seg[files]'"
+    ]
+
+
+def test_a_file_where_the_folder_should_be_holds_no_snapshots(tmp_path: Path) -> None:
+    (tmp_path / "retail").write_text("")
+    live = Live(SnapshotFolder(tmp_path, "retail"))
+    assert live.snapshots.newest(0, "life-1", Position(1000, 99), 0) is None
+    assert len(live.said) == 1
+    assert "cannot be listed" in live.said[0]
+
+
+WHOLE = snapshot_of({0: part(80)})
+MANIFEST, MODELS = msgspec.json.encode(WHOLE.manifest()), WHOLE.models()
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_whatever_stands_in_the_files_raises_nothing_but_our_own(data: st.DataObject) -> None:
+    def mutilated(text: bytes) -> bytes:
+        at, end = sorted(data.draw(st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))))
+        return (
+            text[:at]
+            + data.draw(st.binary(max_size=8) | st.sampled_from([b"null", b"-1", b"[]", b'""']))
+            + text[end:]
+        )
+
+    with suppress(StateError):
+        decode_manifest(mutilated(MANIFEST))
+    with suppress(StateError):
+        Registry().take(decode_models(mutilated(MODELS)))

@@ -91,10 +91,19 @@ class SnapshotFolder:
         return self.root / self.model
 
     def names(self) -> list[str]:
-        """All snapshots, the newest first by their names, which begin with when they were taken."""
-        if not self.path.is_dir():
+        """All snapshots, the newest first by their names, which begin with when they were taken.
+
+        ``UsageError`` where the folder cannot be looked into.
+        """
+        try:
+            found = [path.name for path in self.path.iterdir() if _NAME.fullmatch(path.name)]
+        except FileNotFoundError:
             return []
-        return sorted((p.name for p in self.path.iterdir() if _NAME.fullmatch(p.name)), reverse=True)
+        except OSError as error:
+            raise UsageError(
+                f"snapshots in {self.path} cannot be listed ({error.strerror}): see [snapshot] dir"
+            ) from error
+        return sorted(found, reverse=True)
 
     def open(self, name: str) -> Found:
         """Read a snapshot's manifest.

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from stream_seg.adapters.files.extra import polars
 from stream_seg.adapters.snapshots.content import Holding, Snapshot
 from stream_seg.adapters.snapshots.folder import Found, SnapshotFolder
 from stream_seg.engine.moments import moment
@@ -43,11 +42,6 @@ class FolderSnapshots:
     _failure: BaseException | None = None
     _failing: bool = False
     _told: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        """Find out at start that polars is missing, where snapshots are to be taken."""
-        if self.every_s:
-            polars()
 
     @property
     def where(self) -> str:
@@ -98,7 +92,12 @@ class FolderSnapshots:
 
     def newest(self, partition: int, instance: str, most: Position, least_offset: int) -> Saved | None:
         """The intact copy of a partition that is furthest on; one that is damaged is told and passed over."""
-        for found, holding in self._holding(partition, instance, most, least_offset):
+        try:
+            wanted = self._holding(partition, instance, most, least_offset)
+        except UsageError as error:
+            self._tell(str(error))
+            return None
+        for found, holding in wanted:
             try:
                 return Saved(holding.numbers, found.rows(holding, self.features), found.name)
             except (StateError, UsageError) as error:  # also where polars is not installed
