@@ -53,13 +53,18 @@ class Model:
         return self.crew.hire(Duty(self.scene.config, halts=halts, until_end=until_end))
 
     def run(self) -> list[str]:
-        """A worker reads everything; what it said to people."""
+        """A worker reads everything, some more orders too; what it said to people.
+
+        Without anything to read it might end before it has been given a partition.
+        """
+        self.send()
         hand = self.hire(until_end=True)
         assert hand.wait_end() == 0, hand.messages[-5:]
         return hand.notices
 
     def refused(self) -> str:
         """A worker stops because a person must decide; what it said."""
+        self.send()
         hand = self.hire(until_end=True)
         assert hand.wait_end() == StateError.exit_status, hand.messages[-5:]
         return str(hand.messages[-1]["text"])

@@ -26,7 +26,6 @@ def model(servers: LocalServers, tmp_path_factory: pytest.TempPathFactory) -> It
 def rebuilt(model: Model, harm: Harm) -> list[str]:
     """Harm the model, let a worker go on, and see that everything is as it should be."""
     harm(model)
-    model.send()
     said = model.run()
     assert not (found := verify(model.scene.settings)).violations, found
     return said

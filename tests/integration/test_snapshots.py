@@ -108,7 +108,6 @@ def aged(servers: LocalServers, tmp_path_factory: pytest.TempPathFactory) -> Ite
         model.scene.config.write_text(
             model.scene.config.read_text().replace(f"every_minutes = {EVERY_MINUTES}", "every_minutes = 0")
         )
-        model.send()
         model.run()
         yield model
 
@@ -128,7 +127,6 @@ def test_a_worker_takes_snapshots_of_all_it_owns_and_keeps_the_last(aged: Model)
 
 def test_redis_lost_where_the_topic_does_not_reach_back_is_rebuilt_from_a_snapshot(aged: Model) -> None:
     forget(aged.scene)
-    aged.send()
     newest = kept(aged).names()[0]
     said = aged.run()
     for partition in range(SHOP.partitions):
@@ -265,7 +263,6 @@ def test_a_model_is_brought_to_servers_that_never_had_it(
 ) -> None:
     assert stream_seg(model.scene, "snapshot") == 0
     since = positions(kept(model), kept(model).names()[0])
-    model.send()
     model.run()
     forget(model.scene)
     with closing(connect(model.scene.settings.kafka)) as client:
