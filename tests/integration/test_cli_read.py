@@ -153,7 +153,7 @@ def test_segments_are_a_list_with_their_features(model: str, capsys: pytest.Capt
         },
     ]
     _, out, _ = answered(["segments"], model, capsys)
-    assert [line.split()[0] for line in out.splitlines()] == ["id", "4", "2"]
+    assert [line.split()[0] for line in out.splitlines()[:3]] == ["id", "4", "2"]
 
 
 def test_status_says_how_the_workers_stand(model: str, capsys: pytest.CaptureFixture[str]) -> None:
