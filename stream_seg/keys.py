@@ -100,7 +100,7 @@ class Keys:
             self.staged(partition),
         ]
 
-    def frozen(self, partition: int) -> str:
+    def frozen(self, partition: int | str) -> str:
         """How copies of a partition's position and rows begin, while a snapshot is read from them."""
         return self.private(partition) + "frozen:"
 

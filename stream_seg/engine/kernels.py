@@ -253,7 +253,7 @@ def run_events(
                 after[j] = feature_value(slots, row, first_ms, last_ms, now, layout[j])
             _rank_drivers(before, after, cluster, chosen, True, layout, version, drivers, i)
         if chosen != cluster:
-            dwell[i] = max(t - since[row], 0)
+            dwell[i] = max(t - since[row], 0) if cluster >= 0 else 0
             since[row] = t
             segments[row] = ids[chosen]
             places[row] = chosen

@@ -60,6 +60,7 @@ def test_all_keys_are_described_and_no_others() -> None:
         keys.pending("<p>"),
         keys.staged("<p>"),
         keys.rows("<p>") + "<block>",
+        keys.frozen("<p>") + "…",
         keys.split("<p>"),
         keys.report("<p>"),
         keys.sample("<p>"),
