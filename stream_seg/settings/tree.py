@@ -74,7 +74,7 @@ def with_environment(tree: Tree, environ: Mapping[str, str]) -> tuple[Tree, dict
     """
     tree = _copied(tree)
     origins: dict[tuple[str, ...], str] = {}
-    for variable in sorted(environ, key=lambda name: name.split("__")):
+    for variable in sorted(environ, key=lambda name: name.lower().split("__")):
         if variable.startswith(PREFIX):
             path = _put(tree, variable.removeprefix(PREFIX).split("__"), Text(variable, environ[variable]))
             origins[path] = variable
