@@ -120,15 +120,6 @@ def work(duty: Duty, tell: Tell) -> int:
     steps = Steps(duty, stamped)
     signal.signal(signal.SIGTERM, _interrupt)  # as the command line does it
     faulthandler.register(signal.SIGUSR1)  # a worker that hangs can be asked where
-    def dbg(_n, f):
-        out=[]
-        while f:
-            if f.f_code.co_name=="_read_to":
-                l=f.f_locals; src=l["self"].source
-                out.append(f"DBG partition {l['partition']} until {l['until']} reading {l['reading'].next_offset} pos {src._positions} paused {src._paused} ours {src._ours} asg {src._consumer.assignment()} position {src._consumer.position(src._consumer.assignment())} ends {src.ends([l['partition']])}")
-            f=f.f_back
-        sys.stderr.write("\n".join(out)+"\n"); sys.stderr.flush()
-    signal.signal(signal.SIGUSR2, dbg)
     try:
         with (
             live_worker(
