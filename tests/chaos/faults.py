@@ -88,7 +88,7 @@ class World:
             time.sleep(0.02)
         for hand in self.hands:
             hand.go_on()
-            hand.signal(signal.SIGUSR1); hand.signal(signal.SIGUSR2); time.sleep(1)
+            hand.signal(signal.SIGUSR1)  # asks each where it is
         told = [hand.messages[-2:] for hand in self.hands]
         raise NoCommit(f"nothing was committed within {COMMIT_PATIENCE_S:.0f} s; workers told {told}")
 

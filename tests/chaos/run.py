@@ -112,7 +112,7 @@ def world_of(
 ) -> Iterator[tuple[World, Feeder]]:
     """A model of its own, its workers and its orders."""
     name = f"chaos-{wanted.seed}-{number}"
-    scene = Scene(folder, name, f"{name}-orders", servers.bootstrap_servers, servers.redis_url, wanted.client, kafka_options=chr(34)+"debug"+chr(34)+" = "+chr(34)+"topic,metadata,fetch,consumer"+chr(34))
+    scene = Scene(folder, name, f"{name}-orders", servers.bootstrap_servers, servers.redis_url, wanted.client)
     scene.create(wanted.partitions)
     random = Random(f"{wanted.seed}/{number}")  # noqa: S311 - the same faults for the same seed
     with crew() as hired:
