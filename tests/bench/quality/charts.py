@@ -60,9 +60,9 @@ class Chart:
         ]
         parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, self.x_title, anchor="middle"))
         parts.append(_text(LEFT, TOP - 12, self.y_title))
-        for x, text in self.marks:
+        for number, (x, text) in enumerate(self.marks):
             parts.append(_line(x_at(x), TOP, x_at(x), HEIGHT - BOTTOM, "#718096", 1.0, dashed=True))
-            parts.append(_text(x_at(x) + 4, TOP + 14, text))
+            parts.append(_text(x_at(x) + 4, TOP + 14 + 15 * number, text))
         for number, series in enumerate(self.series):
             colour = COLOURS[number % len(COLOURS)]
             spots = [(x_at(x), y_at(y)) for x, y in zip(series.x, series.y, strict=True)]

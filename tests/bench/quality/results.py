@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -24,12 +25,15 @@ class Results:
         if found is not None and not self._fresh:
             return found
         row = {**key, **make()}
-        # Somebody else may have added rows meanwhile.
-        stored = json.loads(self._path.read_text()) if self._path.exists() else []
-        self.rows = sorted((r for r in [*stored, row] if r is row or _key(r) != _key(row)), key=_order)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        lines = ",\n".join(json.dumps(r, ensure_ascii=False) for r in self.rows)
-        self._path.write_text(f"[\n{lines}\n]\n")
+        with self._path.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # another process may be adding rows, too
+            file.seek(0)
+            stored = json.loads(file.read() or "[]")
+            self.rows = sorted((r for r in [*stored, row] if r is row or _key(r) != _key(row)), key=_order)
+            lines = ",\n".join(json.dumps(r, ensure_ascii=False) for r in self.rows)
+            file.truncate(0)
+            file.write(f"[\n{lines}\n]\n")
         return row
 
 
