@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "snapshot": "Write a model to a folder.",
         "restore": "Bring a model back from a folder.",
         "reset": "Delete a model's keys, offsets and topics.",
+        "bench": "Measure the speed on your servers.",
     }
 )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import click
@@ -110,17 +111,21 @@ READING = (MODEL_NAME, *REDIS)
 
 
 def with_settings(
-    *flags: Flag, needs: tuple[Need, ...] = ("event", "features"), replays: bool = False
+    *flags: Flag,
+    needs: tuple[Need, ...] = ("event", "features"),
+    replays: bool = False,
+    fixed: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[[Callable[Concatenate[Settings, P], int]], Callable[..., int]]:
     """Give a command ``--config`` and ``flags``, and call it with the settings they and the environment make.
 
     ``needs`` is ``load_settings``'s. With ``replays`` the model may also be a replay's, ``<m>.replay-<N>``.
+    ``fixed`` keys have these values whatever the file says.
     """
 
     def decorate(function: Callable[Concatenate[Settings, P], int]) -> Callable[..., int]:
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> int:  # noqa: ANN401 - click's own
-            given = {flag.path: kwargs.pop(_parameter(flag)) for flag in flags}
+            given = {**{flag.path: kwargs.pop(_parameter(flag)) for flag in flags}, **fixed}
             return function(_loaded(kwargs.pop("config"), given, needs, replays=replays), *args, **kwargs)
 
         for flag in reversed(flags):

@@ -1,0 +1,236 @@
+"""From an event's sending to its label, and to its customer's hash, at parts of the sustainable rate."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+from redis import Redis
+
+from consumers.bench.clients import Reader, Writer, reader, writer
+from consumers.bench.figures import percentile
+from consumers.bench.living import run_until_stopped
+from consumers.bench.processes import apart, beside
+from consumers.bench.workload import encoded
+from stream_seg.engine.moments import milliseconds
+from stream_seg.keys import Keys
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from consumers.bench.stand import Client, Stand
+    from consumers.bench.workload import Workload
+
+__all__ = ["SHARES", "latency"]
+
+SHARES: Final = (0.1, 0.5, 0.9)
+WARM_UP_EVENTS: Final = 6_000
+TICK_S: Final = 0.005
+TRACER_S: Final = 0.02
+SETTLE_S: Final = 1.5
+PATIENCE_S: Final = 60.0
+READ_RECORDS: Final = 2_000
+AHEAD: Final = 32
+"""Tracers looked for at once."""
+PARSED: Final = 16
+"""Of so many labels one is looked at: all of them would take a core."""
+
+
+class _Label(msgspec.Struct):
+    event_time: str
+
+
+_decode: Final = msgspec.json.Decoder(_Label).decode
+
+
+def latency(
+    stand: Stand, workload: Workload, client: Client, rate: float, seconds: float
+) -> dict[str, dict[str, float]]:
+    """Milliseconds by percentile at ``SHARES`` of the rate that a worker sustains while events are produced.
+
+    ``rate`` (events/s) is offered first, for ``seconds``: what is labelled of it in its second half is
+    sustainable.
+    """
+    with stand.topic(workload.partitions) as topic:
+        settings = stand.model(client, "exactly_once", topic)
+        try:
+            apart(_pump_some, stand, workload, topic, WARM_UP_EVENTS)
+            with (
+                beside(run_until_stopped, settings),
+                closing(_Watch(stand, settings.model.name, client)) as watch,
+            ):
+                watch.until_labelled(WARM_UP_EVENTS)
+                sustained = _sustained(stand, workload, topic, rate, seconds, watch)
+                found = {"sustained": {"events/s": sustained}}
+                for number, share in enumerate(SHARES):
+                    run = f"{number}"
+                    watch.begin(run)
+                    with beside(pump, stand, workload, topic, share * sustained, run):
+                        watch.look(SETTLE_S)
+                        watch.forget()
+                        watch.look(seconds)
+                    watch.until_drained()
+                    found |= {
+                        f"label at {share:.0%}": _told(watch.labels_ms),
+                        f"Redis at {share:.0%}": _told(watch.redis_ms),
+                    }
+        finally:
+            stand.clear(settings)
+    return found
+
+
+def _told(times_ms: list[float]) -> dict[str, float]:
+    if not times_ms:
+        raise RuntimeError("nothing was labelled in time")
+    return {"p50": percentile(times_ms, 0.5), "p99": percentile(times_ms, 0.99), "max": max(times_ms)}
+
+
+def _sustained(
+    stand: Stand, workload: Workload, topic: str, rate: float, seconds: float, watch: _Watch
+) -> float:
+    """Labels a second while more events come than can be labelled."""
+    with beside(pump, stand, workload, topic, rate, "offered"):
+        watch.look(seconds / 2)
+        before, began = watch.labelled, time.perf_counter()
+        watch.look(seconds / 2)
+        labelled, took = watch.labelled - before, time.perf_counter() - began
+    watch.until_drained()
+    return labelled / took
+
+
+class _Watch:
+    """Reads labels and looks into Redis, and notes how old what it finds is."""
+
+    def __init__(self, stand: Stand, model: str, client: Client) -> None:
+        """Look at a model's labels and hashes."""
+        self._reader: Reader = reader(stand.kafka(client), f"{model}.labels", stand.name("watch"))
+        self._redis: Any = Redis.from_url(stand.redis_url)
+        self._keys = Keys(model)
+        self._run, self._next = "", 0
+        self.labelled = 0
+        self.labels_ms: list[float] = []
+        self.redis_ms: list[float] = []
+
+    def begin(self, run: str) -> None:
+        """Look for the tracers of another run from now on."""
+        self._run, self._next = run, 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Count anew."""
+        self.labels_ms, self.redis_ms = [], []
+
+    def look(self, seconds: float) -> None:
+        """Look for so long."""
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            self._look()
+
+    def until_labelled(self, events: int) -> None:
+        """Wait for so many labels in all."""
+        until = time.perf_counter() + PATIENCE_S
+        while self.labelled < events:
+            if time.perf_counter() > until:
+                raise RuntimeError(f"{self.labelled} of {events} events were labelled in {PATIENCE_S:.0f} s")
+            self._look()
+
+    def until_drained(self) -> None:
+        """Wait until no more labels come."""
+        labels_ms, redis_ms = self.labels_ms, self.redis_ms
+        before = -1
+        while before != self.labelled:
+            before = self.labelled
+            self.look(SETTLE_S)
+        self.labels_ms, self.redis_ms = labels_ms, redis_ms
+
+    def _look(self) -> None:
+        found = self._reader.read(READ_RECORDS, TICK_S)
+        now_ms = time.time() * 1e3
+        self.labelled += len(found)
+        self.labels_ms += [
+            now_ms - milliseconds(_decode(one.value).event_time) for one in found if one.offset % PARSED == 0
+        ]
+        if self._run:
+            self._look_for_tracers()
+
+    def _look_for_tracers(self) -> None:
+        pipeline = self._redis.pipeline(transaction=False)
+        for number in range(self._next, self._next + AHEAD):
+            pipeline.hget(self._keys.customer(tracer(self._run, number)), "event_time")
+        found = pipeline.execute()
+        now_ms = time.time() * 1e3
+        for text in found:
+            if text is None:
+                break
+            self.redis_ms.append(now_ms - milliseconds(text.decode()))
+            self._next += 1
+
+    def close(self) -> None:
+        """End."""
+        self._reader.close()
+        self._redis.close()
+
+
+def tracer(run: str, number: int) -> str:
+    """A customer with one event only."""
+    return f"tracer-{run}-{number}"
+
+
+def _pump_some(stand: Stand, workload: Workload, topic: str, events: int) -> None:
+    with closing(writer(stand.kafka(stand.clients[-1]), None)) as sink:
+        _Pump(sink, workload, topic).send(events)
+        sink.flush()
+
+
+def pump(stand: Stand, workload: Workload, topic: str, rate: float, run: str, stop: Event) -> int:
+    """Send events at ``rate`` a second until ``stop`` is set, and a tracer now and then; gives how many.
+
+    What could not be sent in time is sent at once: a slow consumer does not slow the shop down.
+    """
+    with closing(writer(stand.kafka(stand.clients[-1]), None)) as sink:
+        pump_ = _Pump(sink, workload, topic)
+        began, tracers = time.perf_counter(), 0
+        while not stop.is_set():
+            for _ in range(8):
+                elapsed = time.perf_counter() - began
+                pump_.send(int(rate * elapsed) - pump_.sent)
+                if elapsed >= tracers * TRACER_S:
+                    pump_.send_tracer(tracer(run, tracers), tracers)
+                    tracers += 1
+                time.sleep(TICK_S)
+        sink.flush()
+    return pump_.sent
+
+
+@dataclass(slots=True)
+class _Pump:
+    sink: Writer
+    workload: Workload
+    topic: str
+    sent: int = 0
+    _rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(time.time_ns()))
+
+    def send(self, events: int) -> None:
+        """Send so many events of now."""
+        if events <= 0:
+            return
+        customer = self._rng.integers(0, self.workload.customers, events)
+        time_ms = np.full(events, int(time.time() * 1e3))
+        part = encoded(customer, time_ms, np.full(events, 40.0), self.sent, self.workload.partitions)
+        for row in zip(part.keys, part.values, part.partitions, part.timestamps_ms, strict=True):
+            self.sink.send(self.topic, *row)
+        self.sent += events
+
+    def send_tracer(self, customer: str, number: int) -> None:
+        """Send a customer's only event."""
+        now_ms = int(time.time() * 1e3)
+        moment = np.datetime_as_string(np.datetime64(now_ms, "ms"), timezone="UTC")
+        value = (
+            f'{{"customer_id":"{customer}","order_time":"{moment}","order_id":"{customer}","revenue":40.0}}'
+        )
+        partition = number % self.workload.partitions
+        self.sink.send(self.topic, customer.encode(), value.encode(), partition, now_ms)

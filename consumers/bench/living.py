@@ -1,0 +1,113 @@
+"""stream-seg itself over the same topic: the worker that ``stream-seg live`` runs, until it has read all."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from consumers.bench.figures import Run
+from consumers.bench.processes import Clock
+from consumers.bench.stand import Client, Mode, Stand
+from consumers.bench.warm import compile_kernels
+from consumers.live import live_worker
+from stream_seg.adapters.kafka import KafkaClient, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
+    from stream_seg.engine.edges import Progress
+    from stream_seg.engine.minter import Minted
+    from stream_seg.engine.partition import Work
+    from stream_seg.engine.ports import Polled, Source
+    from stream_seg.settings import Settings
+    from stream_seg.settings.servers import KafkaSettings
+
+__all__ = ["Silent", "live", "live_kept", "run_until_stopped"]
+
+
+class Silent:
+    """An observer that only stops the clock with every commit: the last one counts."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        """Nothing has happened yet."""
+        self._clock = clock
+        self.events = self.versions = 0
+
+    def notice(self, text: str) -> None:
+        """Pass a sentence by."""
+
+    def minted(self, minted: Minted) -> None:
+        """Count versions."""
+        self.versions = minted.version.version
+
+    def committed(self, progress: Progress, work: list[Work]) -> None:  # noqa: ARG002 - the port's signature
+        """Note how far it is."""
+        self.events = progress.events
+        if self._clock is not None:
+            self._clock.stop()
+
+
+class _Timed:
+    """A source that starts the clock with the first records."""
+
+    def __init__(self, source: Source, clock: Clock) -> None:
+        self._source, self._clock = source, clock
+
+    def poll(self, timeout_s: float, *, on_lost: Callable[[frozenset[int]], None] | None = None) -> Polled:
+        polled = self._source.poll(timeout_s, on_lost=on_lost)
+        if polled.records:
+            self._clock.start()
+        return polled
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - everything else is the source's
+        return getattr(self._source, name)
+
+
+def _timing(clock: Clock) -> Callable[[KafkaSettings], KafkaClient]:
+    def connecting(settings: KafkaSettings) -> KafkaClient:
+        client = connect(settings)
+        source = client.source
+        client.source = lambda topic, group: _Timed(source(topic, group), clock)  # type: ignore[method-assign]
+        return client
+
+    return connecting
+
+
+def live(stand: Stand, topic: str, events: int, client: Client, *, mode: Mode) -> Run:
+    """Label all ``events`` of ``topic`` as a new model, warm-up and minting included."""
+    settings, clock = stand.model(client, mode, topic), Clock()
+    compile_kernels(settings)
+    observer = Silent(clock)
+    try:
+        with live_worker(settings, observer, until_end=True, connecting=_timing(clock)) as worker:
+            redis_cpu = stand.redis_cpu_s()
+            worker.run()
+            redis_cpu = stand.redis_cpu_s() - redis_cpu
+    finally:
+        stand.clear(settings)
+    if observer.events != events:
+        raise RuntimeError(f"the worker has labelled {observer.events} of {events} events")
+    return Run(observer.events, clock.seconds, clock.cpu_s, redis_cpu)
+
+
+def live_kept(settings: Settings) -> None:
+    """Label all events of a model's topic; what it leaves is left."""
+    compile_kernels(settings)
+    with live_worker(settings, Silent(), until_end=True) as worker:
+        worker.run()
+
+
+def run_until_stopped(settings: Settings, stop: Event) -> int:
+    """Run a worker until ``stop`` is set; gives the events that it labelled."""
+    compile_kernels(settings)
+    observer = Silent()
+    with live_worker(settings, observer) as worker:
+
+        def wait() -> None:
+            stop.wait()
+            worker.stop()
+
+        threading.Thread(target=wait, daemon=True).start()
+        worker.run()
+    return observer.events

@@ -1,0 +1,156 @@
+"""``stream-seg bench``: all suites, or some, on one's own servers or on two that it starts by itself."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from rich.console import Console
+
+from consumers.bench.core import core
+from consumers.bench.figures import Results
+from consumers.bench.latency import latency
+from consumers.bench.lookups import lookups
+from consumers.bench.machine import machine
+from consumers.bench.processes import apart
+from consumers.bench.replaying import replay_rate
+from consumers.bench.scale import scale
+from consumers.bench.stand import Stand
+from consumers.bench.tables import markdown
+from consumers.bench.throughput import live_name, throughput
+from consumers.bench.workload import Kind, Workload
+from stream_seg.adapters.local import local_servers
+from stream_seg.settings.servers import RedisSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stream_seg.settings import Settings
+
+__all__ = ["FULL", "SMALL", "SUITES", "BenchOptions", "Sizes", "run_bench"]
+
+SUITES: Final = ("throughput", "core", "lookups", "latency", "replay", "scale")
+KINDS: Final[tuple[Kind, ...]] = ("zipf", "uniform")
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured: events of a run, rounds, lookups, seconds of a rate, resident customers."""
+
+    events: int = 200_000
+    rounds: int = 3
+    core_events: int = 400_000
+    replay_events: int = 400_000
+    calls: int = 3_000
+    seconds: float = 8.0
+    first_rate: float = 60_000.0
+    customers: tuple[int, ...] = (50_000, 1_000_000)
+
+
+FULL: Final = Sizes()
+SMALL: Final = Sizes(
+    events=12_000,
+    rounds=1,
+    core_events=60_000,
+    replay_events=20_000,
+    calls=50,
+    seconds=1.0,
+    first_rate=3_000.0,
+    customers=(5_000,),
+)
+"""Enough to see that everything works; its figures mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchOptions:
+    """What is measured, and where the results go besides the terminal; ``local``: on servers of our own."""
+
+    sizes: Sizes = FULL
+    suites: tuple[str, ...] = SUITES
+    local: bool = False
+    json: Path | None = None
+    markdown: Path | None = None
+
+
+def run_bench(settings: Settings, options: BenchOptions) -> int:
+    """Measure, print the tables, write the files; exit status 0.
+
+    Raises ``ServerError`` where servers are needed and cannot be had. What it puts on the servers it takes
+    away again.
+    """
+    console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+
+    def tell(text: str) -> None:
+        console.print(text, markup=False)
+
+    with ExitStack() as stack:
+        if options.local:
+            servers = stack.enter_context(local_servers(report=tell))
+            kafka = settings.kafka.model_copy(update={"bootstrap_servers": servers.bootstrap_servers})
+            settings = replace(settings, kafka=kafka, redis=RedisSettings(url=servers.redis_url))
+        results = measured(Stand.new(settings), options, tell)
+    text = markdown(results)
+    sys.stdout.write(text)
+    if options.json is not None:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    if options.markdown is not None:
+        options.markdown.write_text(text, encoding="utf-8")
+    return 0
+
+
+def measured(stand: Stand, options: BenchOptions, tell: Callable[[str], None]) -> Results:
+    """Measure the wanted suites."""
+    sizes, suites = options.sizes, options.suites
+    servers = bool({"throughput", "lookups", "latency"} & set(suites))
+    results = Results(machine=machine(stand.redis_url if servers else None))
+    results.settings = {"events of a run": f"{sizes.events:,}", "rounds": str(sizes.rounds)}
+    if "core" in suites:
+        _core(results, sizes, tell)
+    if "replay" in suites:
+        _replay(results, stand, sizes, tell)
+    if "scale" in suites:
+        for customers in sizes.customers:
+            tell(f"scale: {customers:,} customers")
+            results.scale[f"{customers:,}"] = apart(scale, customers, customers)
+    if "throughput" in suites:
+        for kind in KINDS:
+            results.throughput[kind] = throughput(stand, Workload(kind, sizes.events), sizes.rounds, tell)
+    if "lookups" in suites:
+        tell("lookups")
+        workload = Workload("uniform", sizes.events)
+        with stand.topic(workload.partitions) as topic:
+            stand.feed(workload, topic)
+            results.lookups = lookups(stand, workload, topic, sizes.calls)
+    if "latency" in suites:
+        client = stand.clients[-1]
+        tell(f"latency, with {client}")
+        rate = _rate(results, live_name(client, "exactly_once")) or sizes.first_rate
+        results.latency = latency(stand, Workload("uniform", sizes.events), client, rate, sizes.seconds)
+    return results
+
+
+def _rate(results: Results, contender: str) -> float | None:
+    runs = results.throughput.get("uniform", {}).get(contender)
+    return max(run.rate for run in runs) if runs else None
+
+
+def _core(results: Results, sizes: Sizes, tell: Callable[[str], None]) -> None:
+    for number in range(sizes.rounds):
+        for kind in KINDS:
+            tell(f"core, {kind}, round {number + 1} of {sizes.rounds}")
+            found = apart(core, Workload(kind, sizes.core_events))
+            for stage, microseconds in found.items():
+                results.core.setdefault(kind, {}).setdefault(stage, []).append(microseconds)
+
+
+def _replay(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str], None]) -> None:
+    settings = stand.model(stand.clients[0], "exactly_once", "none")
+    for number in range(sizes.rounds):
+        for kind in KINDS:
+            tell(f"replay of Parquet, {kind}, round {number + 1} of {sizes.rounds}")
+            rate = apart(replay_rate, settings, Workload(kind, sizes.replay_events))
+            results.replay.setdefault(kind, []).append(rate)

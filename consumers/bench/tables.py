@@ -1,0 +1,123 @@
+"""The results as Markdown, which the documentation includes as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from consumers.bench.core import PASS, STAGES
+from consumers.bench.figures import Spread, rates, ratios, spread
+from consumers.bench.throughput import NAIVE, copy_name, live_name
+
+if TYPE_CHECKING:
+    from consumers.bench.figures import Results, Run
+    from consumers.bench.stand import Client
+
+__all__ = ["markdown"]
+
+_MICRO: Final = 1e6
+_CLIENTS: Final[tuple[Client, ...]] = ("kafka-python", "confluent")
+
+
+def markdown(results: Results) -> str:
+    """All tables; those of what was not measured are left out."""
+    parts = [
+        _machine(results),
+        *(_throughput(kind, runs) for kind, runs in results.throughput.items()),
+        _ratios(results) if results.throughput else "",
+        _core(results) if results.core else "",
+        _milliseconds("Lookups, ms", results.lookups),
+        _latency(results) if results.latency else "",
+        _replay(results) if results.replay else "",
+        _scale(results) if results.scale else "",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _machine(results: Results) -> str:
+    facts = results.machine | results.settings
+    return _table(["what it ran on", ""], [[name, value] for name, value in facts.items()])
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _spread(value: Spread, form: str = ".2f") -> str:
+    return f"{value.median:{form}} ({value.least:{form}} – {value.most:{form}})"
+
+
+def _throughput(kind: str, runs: dict[str, list[Run]]) -> str:
+    rows = [
+        [
+            name,
+            _spread(rates(own), ",.0f"),
+            f"{spread([run.cpu_s / run.events * _MICRO for run in own]).median:.1f}",
+            f"{spread([run.redis_cpu_s / run.events * _MICRO for run in own]).median:.1f}",
+        ]
+        for name, own in runs.items()
+    ]
+    head = [f"{kind}", "events/s: median (least – most)", "own processor, µs/event", "Redis's, µs/event"]
+    return f"### Throughput, {kind}\n\n" + _table(head, rows)
+
+
+def _ratios(results: Results) -> str:
+    kinds = list(results.throughput)
+    rows = []
+    for client in _CLIENTS:
+        exactly = live_name(client, "exactly_once")
+        at_least = live_name(client, "at_least_once")
+        pairs = [
+            (exactly, copy_name(client, "copy in transactions")),
+            (exactly, copy_name(client, "copy in transactions, and Redis")),
+            (at_least, copy_name(client, "copy")),
+            (exactly, NAIVE),
+        ]
+        for ours, theirs in pairs:
+            if all(ours in runs for runs in results.throughput.values()):
+                found = [_spread(ratios(runs[ours], runs[theirs])) for runs in results.throughput.values()]
+                rows.append([f"{ours} ÷ {theirs}", *found])
+    return "### Ratios of rates, within a round: median (least – most)\n\n" + _table(["", *kinds], rows)
+
+
+def _core(results: Results) -> str:
+    kinds = list(results.core)
+    stages = [*STAGES, "all of an event"]
+    rows = [[stage, *(_spread(spread(results.core[kind][stage])) for kind in kinds)] for stage in stages]
+    rate = [_count(_MICRO / spread(results.core[kind]["all of an event"]).median) for kind in kinds]
+    rows.append(["events/s on one core", *rate])
+    rows.append([PASS, *(_spread(spread(results.core[kind][PASS])) for kind in kinds)])
+    title = "### The core alone, µs of processor time an event (8 features, 8 segments)\n\n"
+    return title + _table(["stage", *kinds], rows)
+
+
+def _milliseconds(title: str, figures: dict[str, dict[str, float]]) -> str:
+    if not figures:
+        return ""
+    rows = [[name, *(f"{own[p]:.2f}" for p in ("p50", "p99", "max"))] for name, own in figures.items()]
+    return f"### {title}\n\n" + _table(["", "p50", "p99", "max"], rows)
+
+
+def _latency(results: Results) -> str:
+    sustained = results.latency["sustained"]["events/s"]
+    others = {name: own for name, own in results.latency.items() if name != "sustained"}
+    title = f"Latency from sending, ms; {_count(sustained)} events/s are sustained while they are produced"
+    return _milliseconds(title, others)
+
+
+def _replay(results: Results) -> str:
+    rows = [[kind, _spread(spread(found), ",.0f")] for kind, found in results.replay.items()]
+    return "### Replay of a Parquet file, rows/s\n\n" + _table(["", "median (least – most)"], rows)
+
+
+def _scale(results: Results) -> str:
+    rows = [
+        [customers, f"{own['µs an event']:.2f}", f"{own['bytes a customer']:.0f}"]
+        for customers, own in results.scale.items()
+    ]
+    title = "### By number of customers, one event each and day, passes and minting included\n\n"
+    return title + _table(["residents", "µs an event", "bytes a customer"], rows)
