@@ -48,6 +48,7 @@ CONTRACT_FLAGS = {
     "status": ["--json"],
     "explain": [],
     "explore": ["--source", "--html", "--json"],
+    "bench": ["--small", "--local", "--only", "--events", "--rounds", "--json", "--markdown"],
     "audit": ["--customer", "--at", "--json"],
     "compare": ["--json", "--html"],
     "snapshot": ["--dir", "--keep"],
