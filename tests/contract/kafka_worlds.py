@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer, OffsetSpec, TopicPartition
 
 from stream_seg.adapters.kafka import KafkaClient, Mode, connect
 from stream_seg.adapters.kafka_python.admin import KafkaPythonAdmin
@@ -153,8 +153,13 @@ class World:
             producer.commit_transaction()
 
     def visible(self, topic: str, partition: int = 0) -> list[Any]:
-        """All committed records of a partition, read by kafka-python's own consumer."""
+        """All committed records of a partition, read by kafka-python's own consumer.
+
+        Waits until no transaction is undecided: a commit returns before it can be read.
+        """
         where = TopicPartition(topic, partition)
+        with administering(self.servers) as admin:
+            end = admin.list_partition_offsets({where: OffsetSpec.LATEST})[where].offset
         consumer = open_consumer(
             settings_of(self.servers, "kafka-python"),
             PATIENCE_S,
@@ -164,7 +169,6 @@ class World:
         try:
             consumer.assign([where])
             consumer.seek(where, 0)
-            end = consumer.end_offsets([where])[where]
             return gathered(
                 lambda: consumer.poll(200).get(where, []), lambda _: consumer.position(where) >= end
             )

@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from stream_seg.adapters.kafka import Mode
-from stream_seg.engine.ports import Membership, Record, Records, Transaction
+from stream_seg.engine.ports import Log, Membership, Record, Records, Transaction
 from stream_seg.errors import OwnershipLost, ServerError, ServerRefused, ServerUnavailable
 from tests.contract.kafka_worlds import (
     CLIENTS,
     Stop,
     World,
+    administering,
     at,
     columns,
     eventually,
@@ -103,6 +105,19 @@ def test_many_records_keep_their_order(world: World, mode: Mode) -> None:
     log.commit(Transaction(columns=[columns(output, 0, [b"after"])]))
     assert world.values(output, 0) == [*values, b"after"]
     assert world.values(output, 1) == values[:100]
+
+
+def test_the_client_s_own_options_hold_for_what_is_sent(world: World) -> None:
+    option = "compression.type" if world.client_name == "confluent" else "compression_type"
+    output = world.topic()
+    values = [b"the same again and again %d" % (number % 10) for number in range(5_000)]
+    log = world.log(output, client=world.through(options={option: "gzip"}))
+    log.commit(Transaction(columns=[columns(output, 0, values)]))
+    assert world.values(output) == values
+    with administering(world.servers) as admin:
+        (broker,) = admin.describe_log_dirs([output])
+    sizes = [p["partition_size"] for d in broker["log_dirs"] for t in d["topics"] for p in t["partitions"]]
+    assert sum(sizes) < 5_000 * 10
 
 
 def test_a_record_too_large_for_its_topic_is_refused_and_the_next_commit_works(world: World) -> None:
@@ -390,6 +405,23 @@ def private(
         yield world, servers
 
 
+def in_the_end(ours: Member, log: Log, value: bytes) -> None:
+    """Commit as a worker does: whatever fails, look at what is committed, and try again if it is not."""
+    wanted = at(2, value.decode())
+
+    def commit() -> bool:
+        commit = Transaction(
+            columns=[columns(ours.output, 0, [value])],
+            offsets={0: wanted},
+            membership=joined(ours.source, 2).membership,
+        )
+        with suppress(OwnershipLost, ServerUnavailable):
+            log.commit(commit)
+        return ours.source.committed(0) == wanted
+
+    eventually(commit, 60)
+
+
 @pytest.mark.parametrize("step", ["before_send", "before_commit"])
 def test_a_broker_that_hangs_does_not_hang_us(private: tuple[World, LocalServers], step: str) -> None:
     world, servers = private
@@ -412,18 +444,10 @@ def test_a_broker_that_hangs_does_not_hang_us(private: tuple[World, LocalServers
     assert time.monotonic() - begun < 20
     servers.kafka.resume()
     assert world.client.available(15)
-    membership = joined(ours.source, 2).membership
     # The outcome is unknown until it is looked at.
     committed = ours.source.committed(0) is not None
-    log.commit(
-        Transaction(
-            columns=[columns(ours.output, 0, [b"second"])],
-            offsets={0: at(2, "second")},
-            membership=membership,
-        )
-    )
+    in_the_end(ours, log, b"second")
     assert world.values(ours.output) == ([b"first", b"second"] if committed else [b"second"])
-    assert ours.source.committed(0) == at(2, "second")
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -439,7 +463,7 @@ def test_a_broker_that_goes_and_comes_back(private: tuple[World, LocalServers], 
     assert time.monotonic() - begun < 30
     servers.kafka.start()
     assert world.client.available(15)
-    log.commit(Transaction(columns=[columns(ours.output, 0, [b"after"])]))
+    in_the_end(ours, log, b"after")
     values = world.values(ours.output)
-    assert values in ([b"before", b"after"], [b"before", b"away", b"after"])
+    assert [value for value in values if value != b"away"][:2] == [b"before", b"after"]
     assert mode == "at_least_once" or values == [b"before", b"after"]

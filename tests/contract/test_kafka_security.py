@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
+from kafka.admin import ACL, ACLFilter, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 
 from stream_seg.adapters.kafka import KafkaClient, connect
 from stream_seg.adapters.local.kafka import local_kafka, prepare_kafka
@@ -97,6 +97,8 @@ def deny(world: World, kind: ResourceType, name: str, operation: ACLOperation) -
     ]
     with administering(world.servers) as admin:
         admin.create_acls(acls)
+        any_of_it = ACLFilter(None, None, ACLOperation.ANY, ACLPermissionType.ANY, what)
+        eventually(lambda: len(admin.describe_acls(any_of_it)[0]) >= len(acls))
 
 
 def test_a_user_with_the_right_password_does_everything(world: World, secured: tuple[str, str]) -> None:

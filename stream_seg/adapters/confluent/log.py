@@ -30,6 +30,8 @@ QUEUE_KBYTES: Final = 1 << 20
 # As with kafka-python: transactions take 17–22 ms instead of 113–122.
 RETRY_BACKOFF_MS: Final = 3
 SLICE_SECONDS: Final = 1.0
+# A broker that is away is waited for by whoever uses the log, not while a failure is handled.
+REBUILD_SECONDS: Final = 3.0
 
 
 def _no_hook(_: str) -> None:
@@ -48,12 +50,12 @@ class _Producing:
         self._producer: Producer | None = None
         self._deliveries = Deliveries()
 
-    def _open(self) -> Producer:
+    def _open(self, timeout_s: float) -> Producer:
         raise NotImplementedError
 
     def _ready(self) -> Producer:
         if self._producer is None:
-            self._producer = self._open()
+            self._producer = self._open(self._start_timeout_s)
         return self._producer
 
     def _drop(self) -> None:
@@ -136,17 +138,15 @@ class TransactionalLog(_Producing):
         else:
             _open_transactional(self._settings, transactional_id, self._start_timeout_s)
 
-    def _open(self) -> Producer:
-        return _open_transactional(
-            self._settings, self.transactional_id, self._start_timeout_s, self._deliveries
-        )
+    def _open(self, timeout_s: float) -> Producer:
+        return _open_transactional(self._settings, self.transactional_id, timeout_s, self._deliveries)
 
     def _rebuild(self) -> None:
         self._drop()
         # At once, since it ends the transaction left open: until then nobody can read the stable offset.
         # Where it cannot be, the next commit or fence tries again and says why.
         with suppress(StreamSegError):
-            self._ready()
+            self._producer = self._open(min(REBUILD_SECONDS, self._start_timeout_s))
 
 
 class AtLeastOnceLog(_Producing):
@@ -185,9 +185,9 @@ class AtLeastOnceLog(_Producing):
         if transactional_id:
             _open_transactional(self._settings, transactional_id, self._start_timeout_s)
 
-    def _open(self) -> Producer:
+    def _open(self, timeout_s: float) -> Producer:
         options = _tuning(self._settings, self._deliveries)
-        return open_producer(self._settings, self._start_timeout_s, {**options, "enable.idempotence": True})
+        return open_producer(self._settings, timeout_s, {**options, "enable.idempotence": True})
 
 
 def _retried(call: Callable[[], object], deadline: float) -> None:

@@ -31,7 +31,8 @@ REQUEST_BYTES: Final = 64 << 20
 # The next transaction is refused until the last one's markers are written, which takes some milliseconds:
 # with the client's own 100 ms between attempts a transaction takes 113–122 ms, with 3 ms it takes 17–22.
 RETRY_BACKOFF_MS: Final = 3
-CLOSE_SECONDS: Final = 0.5
+# A broker that is away is waited for by whoever uses the log, not while a failure is handled.
+REBUILD_SECONDS: Final = 3.0
 
 
 def _no_hook(_: str) -> None:
@@ -50,12 +51,12 @@ class _Producing:
         self._producer: KafkaProducer | None = None
         self._watchdog = Watchdog("stream-seg-commit")
 
-    def _open(self) -> KafkaProducer:
+    def _open(self, timeout_s: float) -> KafkaProducer:
         raise NotImplementedError
 
     def _ready(self) -> KafkaProducer:
         if self._producer is None:
-            self._producer = self._open()
+            self._producer = self._open(self._start_timeout_s)
         return self._producer
 
     def _drop(self) -> None:
@@ -139,15 +140,15 @@ class TransactionalLog(_Producing):
         else:
             fence(self._settings, transactional_id, self._start_timeout_s)
 
-    def _open(self) -> KafkaProducer:
-        return open_transactional(self._settings, self.transactional_id, self._start_timeout_s)
+    def _open(self, timeout_s: float) -> KafkaProducer:
+        return open_transactional(self._settings, self.transactional_id, timeout_s, self._start_timeout_s)
 
     def _rebuild(self) -> None:
         self._drop()
         # At once, since it ends the transaction left open: until then nobody can read the stable offset.
         # Where it cannot be, the next commit or fence tries again and says why.
         with suppress(StreamSegError):
-            self._ready()
+            self._producer = self._open(min(REBUILD_SECONDS, self._start_timeout_s))
 
 
 class AtLeastOnceLog(_Producing):
@@ -181,10 +182,10 @@ class AtLeastOnceLog(_Producing):
         if transactional_id:
             fence(self._settings, transactional_id, self._start_timeout_s)
 
-    def _open(self) -> KafkaProducer:
+    def _open(self, timeout_s: float) -> KafkaProducer:
         return open_producer(
             self._settings,
-            self._start_timeout_s,
+            timeout_s,
             enable_idempotence=True,
             **_tuning(self._settings, self._start_timeout_s),
         )
@@ -212,15 +213,15 @@ def send(producer: KafkaProducer, transaction: Transaction, deadline: float) -> 
 
 
 def open_transactional(
-    settings: KafkaSettings, transactional_id: str, start_timeout_s: float
+    settings: KafkaSettings, transactional_id: str, connect_s: float, begin_s: float
 ) -> KafkaProducer:
     """Open a producer of that id; whatever another one of it has open is aborted, and it is fenced."""
     producer = open_producer(
         settings,
-        start_timeout_s,
+        connect_s,
         transactional_id=transactional_id,
         transaction_timeout_ms=settings.transaction_timeout_ms,
-        **_tuning(settings, start_timeout_s),
+        **_tuning(settings, begin_s),
     )
     try:
         producer.init_transactions()
@@ -232,7 +233,7 @@ def open_transactional(
 
 def fence(settings: KafkaSettings, transactional_id: str, start_timeout_s: float) -> None:
     """Take a transactional id over and leave it: its producer can commit nothing any more."""
-    discard(open_transactional(settings, transactional_id, start_timeout_s))
+    discard(open_transactional(settings, transactional_id, start_timeout_s, start_timeout_s))
 
 
 def discard(producer: KafkaProducer) -> None:
