@@ -7,7 +7,7 @@ missing by the segments' sizes. Sums, points and places are not stored; they are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stream_seg.engine.outcome import Outcome
 from stream_seg.engine.records import describe
 from stream_seg.engine.state import Numbers, Position, State
+from stream_seg.engine.storedrows import StoredRow, StoredRows
 from stream_seg.engine.version import ModelVersion
 from stream_seg.errors import DamagedState, StateError
 from stream_seg.features.spec import AGGREGATES, FeatureSet
@@ -26,19 +27,6 @@ _CRC = 4
 _CRC_TEXT = 9
 """A space and eight hexadecimal digits."""
 _DISTINCT = AGGREGATES.index("distinct")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRow:
-    """One changed customer.
-
-    Its row number, its blob, its id, and its public hash as field, value, field, value, …
-    """
-
-    row: int
-    blob: bytes
-    customer: str
-    fields: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +41,7 @@ class Checkpoint:
     partition: int
     start: Position
     numbers: Numbers
-    rows: list[StoredRow]
+    rows: Sequence[StoredRow]
     freed: list[int]
     gone: list[str]
     sizes: dict[int, int]
@@ -77,7 +65,7 @@ def checkpoint(state: State, outcome: Outcome, sizes_before: dict[int, int]) -> 
         partition=state.partition,
         start=outcome.start,
         numbers=state.numbers,
-        rows=_stored(state, written, state.version),
+        rows=_stored(state, written, state.version, outcome.appeared),
         freed=sorted({row for row, _ in outcome.removed if row >= rows.used or rows.customers[row] is None}),
         gone=sorted({customer for _, customer in outcome.removed if customer not in rows.index}),
         sizes={segment: delta for segment, delta in change.items() if delta},
@@ -100,28 +88,38 @@ def full_checkpoint(state: State, versions: Mapping[int, ModelVersion], gone: It
     )
 
 
-def stored_rows(
-    state: State, which: NDArray[np.int64], versions: Mapping[int, ModelVersion]
-) -> list[StoredRow]:
+def stored_rows(state: State, which: NDArray[np.int64], versions: Mapping[int, ModelVersion]) -> StoredRows:
     """Rows ready to be stored, the public fields of each under the version it was last written under."""
-    rows: list[StoredRow] = []
     written_under = state.rows.placement.version[which]
-    for number in np.unique(written_under).tolist():
-        rows += _stored(state, which[written_under == number], versions[number])
-    return rows
-
-
-def _stored(state: State, which: NDArray[np.int64], version: ModelVersion | None) -> list[StoredRow]:
-    """Rows all last written under ``version``, ready to be stored."""
-    if not len(which):
-        return []
-    fields = describe(state, which, version)
-    return [
-        StoredRow(row, blob, customer, flat)
-        for row, blob, customer, flat in zip(
-            which.tolist(), encode_rows(state, which), fields.customers, fields.flat, strict=True
-        )
+    parts = [
+        _stored(state, which[written_under == number], versions[number], None)
+        for number in np.unique(written_under).tolist()
     ]
+    return StoredRows.joined(parts)
+
+
+def _stored(
+    state: State,
+    which: NDArray[np.int64],
+    version: ModelVersion | None,
+    appeared: NDArray[np.int64] | None,
+) -> StoredRows:
+    """Rows all last written under ``version``, ready to be stored.
+
+    Those that ``appeared`` (``None``: all) are fresh, and so is one that lacks what it may have had.
+    """
+    if version is None or not len(which):
+        return StoredRows.of([])
+    fields = describe(state, which, version)
+    fresh = np.isnan(fields.confidence) | (True if appeared is None else np.isin(which, appeared))
+    return StoredRows(
+        which.tolist(),
+        encode_rows(state, which),
+        fields.customers,
+        fresh.tolist(),
+        fields.names,
+        fields.texts,
+    )
 
 
 def _row_type(slots: int) -> np.dtype[np.void]:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 _DAY_MS = 86_400_000
 _MINUTE_MS = 60_000
-_TEXT = np.dtype([("date", "S10"), ("minute", "S6"), ("second", "S8")])
+_SECOND_MS = 1000
+_TEXT = np.dtype([("date", "S10"), ("minute", "S6"), ("second", "S3"), ("rest", "S5")])
 _MINUTES = np.array([f"T{m // 60:02}:{m % 60:02}" for m in range(24 * 60)], dtype="S6")
-_SECONDS = np.array([f":{ms // 1000:02}.{ms % 1000:03}Z" for ms in range(_MINUTE_MS)], dtype="S8")
+_SECONDS = np.array([f":{s:02}" for s in range(60)], dtype="S3")
+_RESTS = np.array([f".{ms:03}Z" for ms in range(_SECOND_MS)], dtype="S5")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MS = dt.timedelta(milliseconds=1)
 
@@ -24,7 +26,8 @@ def rfc3339(time_ms: NDArray[np.int64]) -> list[str]:
     letters = np.empty(len(time_ms), dtype=_TEXT)
     letters["date"] = np.datetime_as_string(days.astype("M8[D]")).astype("S10")[place]
     letters["minute"] = _MINUTES[minutes]
-    letters["second"] = _SECONDS[rest]
+    seconds, rest = np.divmod(rest, _SECOND_MS)
+    letters["second"], letters["rest"] = _SECONDS[seconds], _RESTS[rest]
     text, width = letters.tobytes().decode("ascii"), _TEXT.itemsize
     return [text[at : at + width] for at in range(0, len(text), width)]
 

@@ -24,6 +24,7 @@ class Moves:
         """Nothing yet."""
         self.transitions: list[Transitions] = []
         self.written: list[NDArray[np.int64]] = []
+        self.appeared: list[NDArray[np.int64]] = []
         self.removed: list[tuple[int, str]] = []
         self.passes = 0
 
@@ -39,6 +40,7 @@ class Moves:
     ) -> None:
         """The changes of segment among events ``began`` to ``taken``; a customer's first is none."""
         segment, previous = labels.segment[began:taken], labels.previous[began:taken]
+        self.appeared.append(row[began:taken][previous == NOWHERE])
         at = np.flatnonzero((segment != previous) & (previous != NOWHERE)) + began
         if not len(at):
             return
@@ -118,6 +120,7 @@ class Moves:
             drivers,
         )
         self.written.append(changed)
+        self.appeared.append(changed[origin_ids[changed] == NOWHERE])
         dwell_ms = np.maximum(now - entered, 0)
         _count(state, changed, origin_ids[changed], rows.placement.segment[changed], dwell_ms, cause)
         self.transitions.append(

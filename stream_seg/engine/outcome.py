@@ -88,8 +88,9 @@ class Outcome:
 
     ``version`` the labels were given under (``None`` while warming up); ``events`` those taken, with
     ``labels`` a row each; ``transitions``; ``written`` int64 row numbers that changed and hold a customer,
-    ascending; ``removed`` (row, customer) of those forgotten, who may be back under the same or another row
-    by the end; ``start`` and ``end`` positions; ``passes`` made; ``clipped`` features.
+    ascending; ``appeared`` int64 row numbers that got their first segment; ``removed`` (row, customer) of
+    those forgotten, who may be back under the same or another row by the end; ``start`` and ``end``
+    positions; ``passes`` made; ``clipped`` features.
     """
 
     version: ModelVersion | None
@@ -97,6 +98,7 @@ class Outcome:
     labels: LabelColumns | None
     transitions: Transitions
     written: NDArray[np.int64]
+    appeared: NDArray[np.int64]
     removed: list[tuple[int, str]]
     start: Position
     end: Position

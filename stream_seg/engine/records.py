@@ -5,10 +5,9 @@ Nothing is done for one record at a time: columns become structs, and structs JS
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import compress, repeat
+from itertools import repeat
 
 import msgspec
 import numpy as np
@@ -22,11 +21,8 @@ from stream_seg.engine.version import ModelVersion
 from stream_seg.features.spec import FeatureSet
 
 _json = msgspec.json.Encoder()
-_FIELDS = (
-    *("segment", "name", "distance", "since", "event_time", "as_of", "events", "model_version", "partition"),
-    *("confidence", "runner_up"),
-)
-"""Fields of a customer's hash, those of features apart; the last two may be absent."""
+_FIELDS = ("distance", "confidence", "runner_up", "event_time", "as_of", "events")
+_STEADY = ("segment", "name", "since", "model_version", "partition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,44 +199,41 @@ class CustomerFields:
     partition: int
     feature_names: tuple[str, ...]
 
-    @cached_property
-    def flat(self) -> list[list[str]]:
-        """Each customer's Redis hash as field, value, field, value, ….
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields of a customer's Redis hash: first those that every event changes."""
+        return (*_FIELDS, *(f"f.{name}" for name in self.feature_names), *_STEADY)
 
-        A field without a value is left out.
-        """
-        d = len(self.feature_names)
-        columns: list[Iterable[str]] = [
-            _texts(self.segment),
-            map(self.version.names.__getitem__, self.segment.tolist()),
+    @property
+    def texts(self) -> list[list[str | None]]:
+        """The values of ``names``, m each; ``None`` for a field without a value."""
+        m = len(self.customers)
+        return [
             _texts(self.distance),
-            rfc3339(self.since_ms),
-            rfc3339(self.event_time_ms),
-            rfc3339(self.as_of_ms),
-            _texts(self.events),
-            repeat(str(self.version.version)),
-            repeat(str(self.partition)),
             _texts(self.confidence),
-            _texts(self.runner_up),
-            *(_texts(self.values[:, j]) for j in range(d)),
+            _texts(self.runner_up, absent=self.runner_up == NOWHERE),
+            [*rfc3339(self.event_time_ms)],
+            [*rfc3339(self.as_of_ms)],
+            _texts(self.events),
+            *(_texts(column) for column in self.values.T),
+            _texts(self.segment),
+            list(map(self.version.names.get, self.segment.tolist())),
+            [*rfc3339(self.since_ms)],
+            [str(self.version.version)] * m,
+            [str(self.partition)] * m,
         ]
-        labels = [*_FIELDS, *(f"f.{name}" for name in self.feature_names)]
-        pairs = [
-            part for label, column in zip(labels, columns, strict=True) for part in (repeat(label), column)
-        ]
-        flat = list(map(list, zip(*pairs)))  # noqa: B905 - constants have no end
-        given = np.ones((len(flat), len(labels)), dtype=np.bool_)
-        given[:, _FIELDS.index("confidence")] = ~np.isnan(self.confidence)
-        given[:, _FIELDS.index("runner_up")] = self.runner_up != NOWHERE
-        given[:, len(_FIELDS) :] = ~np.isnan(self.values)
-        for i in np.flatnonzero(~given.all(axis=1)).tolist():
-            flat[i] = list(compress(flat[i], np.repeat(given[i], 2).tolist()))
-        return flat
 
 
-def _texts(numbers: NDArray[np.generic]) -> list[str]:
-    """Numbers [m] as decimal texts, floats as the shortest ones that read back the same."""
-    return _json.encode(numbers.tolist())[1:-1].decode().split(",")
+def _texts(numbers: NDArray[np.generic], absent: NDArray[np.bool_] | None = None) -> list[str | None]:
+    """Numbers [m] as decimal texts, floats as the shortest ones that read back the same; NaN is absent."""
+    if not len(numbers):
+        return []
+    texts: list[str | None] = [*_json.encode(numbers.tolist())[1:-1].decode().split(",")]
+    if absent is None:
+        absent = np.isnan(numbers) if numbers.dtype.kind == "f" else np.zeros(0, np.bool_)
+    for i in np.flatnonzero(absent).tolist():
+        texts[i] = None
+    return texts
 
 
 def describe(state: State, which: NDArray[np.int64], version: ModelVersion | None = None) -> CustomerFields:

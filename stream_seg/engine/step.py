@@ -141,7 +141,7 @@ def _outcome(
         clipped=state.numbers.clipped + clipped,
         sizes=state.sizes(),
     )
-    written = np.unique(np.concatenate(moved.written)) if moved.written else np.zeros(0, dtype=np.int64)
+    written, appeared = _rows_of(moved.written), _rows_of(moved.appeared)
     resident = state.rows.aggregates.events[written] > 0
     return Outcome(
         version=state.version,
@@ -149,12 +149,17 @@ def _outcome(
         labels=labels,
         transitions=Transitions.joined(moved.transitions),
         written=written[resident],
+        appeared=appeared,
         removed=moved.removed,
         start=start,
         end=end,
         passes=moved.passes,
         clipped=clipped,
     )
+
+
+def _rows_of(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int64)
 
 
 def _blank_labels(n: int) -> LabelColumns:

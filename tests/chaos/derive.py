@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stream_seg.engine.checkpoint import StoredRow, full_checkpoint
+from stream_seg.engine.checkpoint import full_checkpoint
 from stream_seg.engine.derive import Derivation, recorded_adoptions
 from stream_seg.engine.records import Origin, encode_labels, encode_transitions
 from stream_seg.engine.registry import Registry
 from stream_seg.engine.state import State
+from stream_seg.engine.storedrows import StoredRow
 from stream_seg.events.records import Decoded
 from stream_seg.features.spec import FeatureSet
 
@@ -23,7 +24,7 @@ class Derived:
     transitions: list[bytes] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
 
-    def rows(self, registry: Registry) -> list[StoredRow]:
+    def rows(self, registry: Registry) -> Sequence[StoredRow]:
         """All rows as they should be stored, with their public fields."""
         return full_checkpoint(self.state, registry.versions, ()).rows
 

@@ -14,10 +14,11 @@ from redis import Redis
 
 from stream_seg.adapters.memory import MemoryStore
 from stream_seg.adapters.redis import RedisStore
-from stream_seg.engine.checkpoint import Checkpoint, StoredRow
+from stream_seg.engine.checkpoint import Checkpoint
 from stream_seg.engine.ports import Store
 from stream_seg.engine.reports import Report, Sample
 from stream_seg.engine.state import Numbers, Position
+from stream_seg.engine.storedrows import StoredRow
 from stream_seg.errors import StreamSegError
 
 TOKEN = "token-of-the-owner"
@@ -187,7 +188,7 @@ class Population:
             partition=self.partition,
             start=self.position,
             numbers=after.numbers,
-            rows=[after.stored_row(of_row[row]) for row in sorted(rows)],
+            rows=[after.stored_row(of_row[row], new=of_row[row] not in self.members) for row in sorted(rows)],
             freed=sorted(row for row in freed if row in free),
             gone=sorted(customer for customer in changes if customer not in members),
             sizes={segment: delta for segment, delta in change.items() if delta},
@@ -206,10 +207,11 @@ class Population:
     def rows(self) -> list[tuple[int, bytes]]:
         return sorted((row, self.stored_row(customer).blob) for customer, (row, _) in self.members.items())
 
-    def stored_row(self, customer: str) -> StoredRow:
+    def stored_row(self, customer: str, *, new: bool = True) -> StoredRow:
         row, segment = self.members[customer]
         fields = [part for pair in self.shown(customer).items() for part in pair]
-        return StoredRow(row, EVERY_BYTE + bytes([segment]) + customer.encode(), customer, fields)
+        fresh = new or not segment  # in segment 0 two fields are absent
+        return StoredRow(row, EVERY_BYTE + bytes([segment]) + customer.encode(), customer, fields, fresh)
 
     def shown(self, customer: str) -> dict[str, str]:
         """The public hash; segment 0 has neither confidence nor runner-up."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from stream_seg.adapters.memory.public import PublicView
-from stream_seg.engine.checkpoint import Checkpoint, StoredRow
+from stream_seg.engine.checkpoint import Checkpoint
 from stream_seg.engine.ports import Claim, Pending, Stored
 from stream_seg.engine.reports import Report, Sample
 from stream_seg.engine.state import Numbers, Position
+from stream_seg.engine.storedrows import StoredRow
 from stream_seg.errors import OwnershipLost, StateError
 
 __all__ = ["MemoryStore"]
@@ -20,16 +21,17 @@ PIECE_CUSTOMERS: Final = 256
 
 @dataclass(slots=True)
 class _Staged:
-    """A staged batch and how many of its pieces are applied."""
+    """A staged batch and how many of its pieces, of so many customers each, are applied."""
 
     checkpoint: Checkpoint
     batch_id: str
+    customers: int
     done: int = 0
 
     @property
     def pieces(self) -> int:
         """The number of pieces; removals come with the last."""
-        return -(-len(self.checkpoint.rows) // PIECE_CUSTOMERS) or 1
+        return -(-len(self.checkpoint.rows) // self.customers) or 1
 
 
 @dataclass(slots=True)
@@ -54,12 +56,16 @@ def _go_on(_: str) -> None:
 class MemoryStore:
     """``stream_seg.engine.ports.Store`` in this process, for one thread; ``public`` is what readers see.
 
-    ``between`` is called with ``"apply"`` between two pieces of a batch: tests stop there.
+    ``between`` is called with ``"apply"`` between two pieces of a batch: tests stop there. A piece is of
+    ``piece_customers``.
     """
 
-    def __init__(self, *, between: Callable[[str], None] = _go_on) -> None:
+    def __init__(
+        self, *, between: Callable[[str], None] = _go_on, piece_customers: int = PIECE_CUSTOMERS
+    ) -> None:
         """Start empty."""
         self.public = PublicView()
+        self._piece_customers = piece_customers
         self._between = between
         self._partitions: dict[int, _Partition] = {}
         self._horizon_ms: int | None = None
@@ -133,7 +139,7 @@ class MemoryStore:
                 raise OwnershipLost(
                     f"partition {partition} holds another batch, half applied: take it over again"
                 )
-            ours.pending = _Staged(checkpoint, batch_id)
+            ours.pending = _Staged(checkpoint, batch_id, self._piece_customers)
 
     def apply(self, batches: Sequence[tuple[int, str, str]]) -> None:
         """Make staged batches current; one that is applied already changes nothing.
@@ -155,8 +161,8 @@ class MemoryStore:
                 f"the batch that partition {partition} should apply is not stored any more: "
                 "take it over again"
             )
-        first = staged.done * PIECE_CUSTOMERS
-        for row in staged.checkpoint.rows[first : first + PIECE_CUSTOMERS]:
+        first = staged.done * staged.customers
+        for row in staged.checkpoint.rows[first : first + staged.customers]:
             ours.rows[row.row] = row.blob
             self._write_customer(ours, row, str(partition))
         staged.done += 1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, compress
 from typing import Any, Final
 
 import msgpack
 
 from stream_seg.adapters.redis.scripts import Argument, Call
-from stream_seg.engine.checkpoint import Checkpoint, StoredRow, encode_numbers
+from stream_seg.engine.checkpoint import Checkpoint, encode_numbers
+from stream_seg.engine.storedrows import StoredRows
 from stream_seg.keys import BLOCK_ROWS, Keys
 
 __all__ = ["CALL_BYTES", "PIECE_CUSTOMERS", "packed", "stage_calls"]
@@ -24,19 +26,31 @@ CALL_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    rows: Sequence[StoredRow] = ()
+    rows: StoredRows
     freed: Sequence[int] = ()
     gone: Sequence[str] = ()
 
     def packed(self) -> Iterator[bytes]:
-        flat = [part for row in self.rows for part in (row.row, row.blob, row.customer, row.fields)]
-        whole = packed([flat, list(self.freed), list(self.gone)])
+        """What ``apply.lua`` reads, in halves where it is too large."""
+        whole = packed([*_columns(self.rows), list(self.freed), list(self.gone)])
         half = max(len(self.rows), len(self.gone)) // 2
         if len(whole) <= PIECE_BYTES or not half:
             yield whole
             return
         yield from _Piece(self.rows[:half], self.freed, self.gone[:half]).packed()
         yield from _Piece(self.rows[half:], (), self.gone[half:]).packed()
+
+
+def _columns(rows: StoredRows) -> tuple[Sequence[str], list[object], list[int]]:
+    """The fields' names; row, blob, customer and values of one after the other; the places of the fresh ones.
+
+    An absent value is ``False``: a Lua table has no nil inside.
+    """
+    values = [
+        [False if v is None else v for v in column] if None in column else column for column in rows.values
+    ]
+    flat = list(chain.from_iterable(zip(rows.rows, rows.blobs, rows.customers, *values, strict=True)))
+    return rows.names, flat, list(compress(range(1, len(flat) + 1, len(rows.names) + 3), rows.fresh))
 
 
 def packed(value: Any) -> bytes:  # noqa: ANN401 - whatever MessagePack takes
@@ -63,11 +77,11 @@ def stage_calls(keys: Keys, checkpoint: Checkpoint, batch_id: str, token: str) -
 
 def _pieces(checkpoint: Checkpoint) -> list[bytes]:
     """All changes of a checkpoint; row numbers ascend, as they do in it."""
-    rows, freed, gone = checkpoint.rows, checkpoint.freed, checkpoint.gone
+    rows, freed, gone = StoredRows.of(checkpoint.rows), checkpoint.freed, checkpoint.gone
     n = PIECE_CUSTOMERS
-    parts = [_Piece(rows=rows[i : i + n]) for i in range(0, len(rows), n)]
+    parts = [_Piece(rows[i : i + n]) for i in range(0, len(rows), n)]
     longest = max(len(freed), len(gone))
-    parts += [_Piece(freed=freed[i : i + n], gone=gone[i : i + n]) for i in range(0, longest, n)]
+    parts += [_Piece(rows[:0], freed[i : i + n], gone[i : i + n]) for i in range(0, longest, n)]
     return [data for part in parts for data in part.packed()]
 
 

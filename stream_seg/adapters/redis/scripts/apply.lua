@@ -9,27 +9,45 @@ local rows_prefix, customers_prefix, hashes_prefix = ARGV[5], ARGV[6], ARGV[7]
 
 local splits = false -- whether any customer of ours is split
 
--- Write a customer's public hash, unless another partition has it.
-local function write_customer(row, customer, fields)
-  local key = customers_prefix .. customer
+-- Whether a customer's public hash is ours to write: it is unless another partition has it.
+local function is_ours(key, row)
   local holder = redis.call('HGET', key, 'partition')
   if holder and holder ~= partition then
     redis.call('SADD', split, row)
     splits = true
-    return
+    return false
   end
-  redis.call('DEL', key) -- fields that are absent now
-  redis.call('HSET', key, unpack(fields))
   if splits then
     redis.call('SREM', split, row)
   end
+  return true
 end
 
--- rows is row, blob, customer, fields, row, blob, … in ascending order of row: one HSET a block.
-local function write_rows(rows)
-  local block, pairs_ = nil, {}
-  for i = 1, #rows, 4 do
-    local row = rows[i]
+-- Write customer's values from place at on, in the order of names; an absent one is false.
+local function write_customer(key, names, values, at, is_fresh)
+  if is_fresh then
+    redis.call('DEL', key) -- fields that are absent now
+  end
+  local fields, n = {}, 0
+  for j = 1, #names do
+    local value = values[at + j]
+    if value then
+      fields[n + 1], fields[n + 2] = names[j], value
+      n = n + 2
+    end
+  end
+  redis.call('HSET', key, unpack(fields))
+end
+
+-- rows is row, blob, customer, its values, row, blob, … in ascending order of row: one HSET a block. fresh are the
+-- places of customers whose hash may be of an earlier life, or another partition's; the others' were written by us.
+local function write_rows(names, rows, fresh)
+  local block, pairs_, is_fresh = nil, {}, {}
+  for _, at in ipairs(fresh) do
+    is_fresh[at] = true
+  end
+  for at = 1, #rows, #names + 3 do
+    local row, key = rows[at], customers_prefix .. rows[at + 2]
     local its_block = math.floor(row / 1024)
     if its_block ~= block and block then
       redis.call('HSET', rows_prefix .. block, unpack(pairs_))
@@ -37,8 +55,10 @@ local function write_rows(rows)
     end
     block = its_block
     pairs_[#pairs_ + 1] = row
-    pairs_[#pairs_ + 1] = rows[i + 1]
-    write_customer(row, rows[i + 2], rows[i + 3])
+    pairs_[#pairs_ + 1] = rows[at + 1]
+    if not (is_fresh[at] or splits) or is_ours(key, row) then
+      write_customer(key, names, rows, at + 2, is_fresh[at])
+    end
   end
   if block then
     redis.call('HSET', rows_prefix .. block, unpack(pairs_))
@@ -94,9 +114,9 @@ if number == done and done < pieces then
   if not piece then
     return 'damaged'
   end
-  write_rows(piece[1])
-  free_rows(piece[2])
-  delete_customers(piece[3])
+  write_rows(piece[1], piece[2], piece[3])
+  free_rows(piece[4])
+  delete_customers(piece[5])
   done = redis.call('HINCRBY', pending, 'done', 1)
 end
 if done == pieces and not finish() then
