@@ -45,6 +45,13 @@ bench-quality-small: $(INSTALLED) ## the same on little data, in minutes, into b
 	$(BIN)/python -m tests.bench.quality --k 6 --seeds 1 --partitions 1 4 --customers 3000 --peer-events 5000 \
 	  --data synthetic --features decayed --gains 0.01 0.02 --folder build/quality $(ARGS)
 
+# SECONDS is the shell's own, so it counts only where it was given on the command line.
+SEED ?= 1
+CLIENT ?= kafka-python
+chaos: SECONDS := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),120)
+chaos: $(INSTALLED) ## random faults for some time: make chaos SECONDS=600 SEED=1 CLIENT=kafka-python
+	$(BIN)/python -m tests.chaos.run --seconds $(SECONDS) --seed $(SEED) --client $(CLIENT) $(ARGS)
+
 hooks: $(INSTALLED) ## have git run the checks before each commit
 	$(BIN)/pre-commit install
 

@@ -33,7 +33,7 @@ TAKE_OVER_STEPS = ("after_claim", "after_fence", "after_committed", "after_settl
 REBUILD_STEPS = ("after_discard", "after_restage")
 SESSION_S = 3.0
 HALT_PATIENCE_S = 6.0
-COMMIT_PATIENCE_S = 40.0
+COMMIT_PATIENCE_S = 90.0
 
 
 class NoCommit(Exception):

@@ -32,7 +32,7 @@ from tests.chaos.read import Reader, raw
 from tests.chaos.scenarios import forget
 from tests.chaos.scene import Scene
 from tests.chaos.verify import Verdict, _redis, verify
-from tests.contract.kafka_worlds import eventually, producing
+from tests.contract.kafka_worlds import CLIENTS, eventually, producing
 from tests.integration.played import BEGINNING, SHOP, Model, played
 
 pytest.importorskip("polars", reason="the extra files is not installed")
@@ -185,9 +185,9 @@ def own_redis(tmp_path: Path) -> Iterator[LocalServer]:
 
 
 @pytest.fixture
-def model(servers: LocalServers, tmp_path: Path) -> Iterator[Model]:
+def model(servers: LocalServers, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Model]:
     """A model that has read everything so far."""
-    with played(servers, tmp_path) as one:
+    with played(servers, tmp_path, client=getattr(request, "param", "kafka-python")) as one:
         with_snapshots(one.scene, tmp_path / "kept")
         one.send(BEGINNING)
         one.run()
@@ -258,6 +258,7 @@ def goes_on_as_if_nothing_had_happened(model: Model, since: dict[int, int]) -> N
     assert not verdict.violations, verdict
 
 
+@pytest.mark.parametrize("model", CLIENTS, indirect=True)
 def test_a_model_is_brought_to_servers_that_never_had_it(
     model: Model, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -212,26 +212,31 @@ class ConfluentSource:
             self._assign(partition)
 
     def _assign(self, partition: int) -> None:
-        """Have the client read a partition from its position on."""
+        """Have the client read a partition from its position on.
+
+        A pause outlives the assignment it was asked for in, so both kinds are said again.
+        """
         if self._eager:  # all of them at once, or the others would end
             places = [TopicPartition(self.topic, p, offset) for p, offset in self._positions.items()]
             self._consumer.assign(places)
-            self._pause(self._paused & self._positions.keys())
         else:
-            self._consumer.incremental_assign(
-                [TopicPartition(self.topic, partition, self._positions[partition])]
-            )
-            self._pause(self._paused & {partition})
+            places = [TopicPartition(self.topic, partition, self._positions[partition])]
+            self._consumer.incremental_assign(places)
+        assigned = frozenset(where.partition for where in places)
+        self._pause(self._paused & assigned)
+        self._resume(assigned - self._paused)
 
     def pause(self, partitions: frozenset[int]) -> None:
         """Fetch nothing from exactly these; all other assigned ones that have been sought are read."""
         before, self._paused = self._paused, frozenset(partitions)
         self._pause((self._paused - before) & self._positions.keys())
-        resumed = (before - self._paused) & self._positions.keys()
-        self._consumer.resume([TopicPartition(self.topic, partition) for partition in resumed])
+        self._resume((before - self._paused) & self._positions.keys())
 
     def _pause(self, partitions: frozenset[int]) -> None:
         self._consumer.pause([TopicPartition(self.topic, partition) for partition in partitions])
+
+    def _resume(self, partitions: frozenset[int]) -> None:
+        self._consumer.resume([TopicPartition(self.topic, partition) for partition in partitions])
 
     def begins(self, partition: int) -> int:
         """Give the first offset the topic still holds."""
