@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,7 @@ from redis import Redis
 from consumers.bench.clients import Reader, Writer, reader, writer
 from consumers.bench.figures import percentile
 from consumers.bench.living import run_until_stopped
+from consumers.bench.lookups import await_version
 from consumers.bench.processes import apart, beside
 from consumers.bench.workload import encoded
 from stream_seg.engine.moments import milliseconds
@@ -36,8 +37,8 @@ PATIENCE_S: Final = 60.0
 READ_RECORDS: Final = 2_000
 AHEAD: Final = 32
 """Tracers looked for at once."""
-PARSED: Final = 16
-"""Of so many labels one is looked at: all of them would take a core."""
+PARSED: Final = 64
+"""Labels of one read that are looked at, about."""
 
 
 class _Label(msgspec.Struct):
@@ -59,10 +60,10 @@ def latency(
         settings = stand.model(client, "exactly_once", topic)
         try:
             apart(_pump_some, stand, workload, topic, WARM_UP_EVENTS)
-            with (
-                beside(run_until_stopped, settings),
-                closing(_Watch(stand, settings.model.name, client)) as watch,
-            ):
+            with ExitStack() as stack:
+                stack.enter_context(beside(run_until_stopped, settings))
+                await_version(stand, settings.model.name)
+                watch = stack.enter_context(closing(_Watch(stand, settings.model.name, client)))
                 watch.until_labelled(WARM_UP_EVENTS)
                 sustained = _sustained(stand, workload, topic, rate, seconds, watch)
                 found = {"sustained": {"events/s": sustained}}
@@ -70,6 +71,7 @@ def latency(
                     run = f"{number}"
                     watch.begin(run)
                     with beside(pump, stand, workload, topic, share * sustained, run):
+                        watch.until_begun()
                         watch.look(SETTLE_S)
                         watch.forget()
                         watch.look(seconds)
@@ -93,7 +95,9 @@ def _sustained(
     stand: Stand, workload: Workload, topic: str, rate: float, seconds: float, watch: _Watch
 ) -> float:
     """Labels a second while more events come than can be labelled."""
+    watch.begin("offered")
     with beside(pump, stand, workload, topic, rate, "offered"):
+        watch.until_begun()
         watch.look(seconds / 2)
         before, began = watch.labelled, time.perf_counter()
         watch.look(seconds / 2)
@@ -138,6 +142,14 @@ class _Watch:
                 raise RuntimeError(f"{self.labelled} of {events} events were labelled in {PATIENCE_S:.0f} s")
             self._look()
 
+    def until_begun(self) -> None:
+        """Wait for the run's first tracer."""
+        until = time.perf_counter() + PATIENCE_S
+        while not self._next:
+            if time.perf_counter() > until:
+                raise RuntimeError(f"nothing that is sent comes through in {PATIENCE_S:.0f} s")
+            self._look()
+
     def until_drained(self) -> None:
         """Wait until no more labels come."""
         labels_ms, redis_ms = self.labels_ms, self.redis_ms
@@ -151,9 +163,8 @@ class _Watch:
         found = self._reader.read(READ_RECORDS, TICK_S)
         now_ms = time.time() * 1e3
         self.labelled += len(found)
-        self.labels_ms += [
-            now_ms - milliseconds(_decode(one.value).event_time) for one in found if one.offset % PARSED == 0
-        ]
+        some = found[:: max(1, len(found) // PARSED)]  # to look at all of them would take a core
+        self.labels_ms += [now_ms - milliseconds(_decode(one.value).event_time) for one in some]
         if self._run:
             self._look_for_tracers()
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from consumers.bench.stand import Stand
     from consumers.bench.workload import Workload
 
-__all__ = ["lookups"]
+__all__ = ["await_version", "lookups"]
 
 MANY: Final = 100
 PATIENCE_S: Final = 30.0
@@ -33,15 +33,18 @@ def lookups(stand: Stand, workload: Workload, topic: str, calls: int) -> dict[st
     try:
         apart(live_kept, settings)
         with SegmentLookup.from_url(stand.redis_url, model=settings.model.name) as lookup:
-            found["one customer"] = _timed(lambda: lookup.get(random.choice(customers)), calls)  # noqa: S311
-            many = max(1, calls // 10)
-            found[f"{MANY} customers"] = _timed(lambda: lookup.get_many(random.sample(customers, MANY)), many)
+
+            def one() -> object:
+                return lookup.get(random.choice(customers))  # noqa: S311 - no secret
+
+            def many() -> object:
+                return lookup.get_many(random.sample(customers, MANY))
+
+            found["one customer"] = _timed(one, calls)
+            found[f"{MANY} customers"] = _timed(many, max(1, calls // 10))
             with beside(run_until_stopped, other):
-                _await_version(stand, other.model.name)
-                found["one customer while a worker writes"] = _timed(
-                    lambda: lookup.get(random.choice(customers)),  # noqa: S311 - which one is no secret
-                    calls,
-                )
+                await_version(stand, other.model.name)
+                found["one customer while a worker writes"] = _timed(one, calls)
     finally:
         stand.clear(other)
         stand.clear(settings)
@@ -57,8 +60,8 @@ def _timed(call: Callable[[], object], calls: int) -> dict[str, float]:
     return {"p50": percentile(times, 0.5), "p99": percentile(times, 0.99), "max": max(times)}
 
 
-def _await_version(stand: Stand, model: str) -> None:
-    """Wait until a worker has begun to write."""
+def await_version(stand: Stand, model: str) -> None:
+    """Wait until a model's worker has minted, which is when it begins to write."""
     deadline = time.monotonic() + PATIENCE_S
     with SegmentLookup.from_url(stand.redis_url, model=model) as lookup:
         while lookup.model() is None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -55,6 +55,10 @@ def command(  # noqa: PLR0913 - click gives each flag as an argument
     from consumers.bench.run import FULL, SMALL, BenchOptions, run_bench
 
     sizes = SMALL if small else FULL
-    given: dict[str, Any] = {"events": events, "rounds": rounds, "customers": customers or None}
-    sizes = replace(sizes, **{name: value for name, value in given.items() if value is not None})
+    sizes = replace(
+        sizes,
+        events=events or sizes.events,
+        rounds=rounds or sizes.rounds,
+        customers=customers or sizes.customers,
+    )
     return run_bench(settings, BenchOptions(sizes, suites or SUITES, local, json, markdown))
