@@ -114,6 +114,8 @@ class TakeOver:
     def _taken(self, partition: int, token: str, committed: Committed | None) -> LivePartition:
         last = None if committed is not None else reached(partition, self.registry, self.outputs)
         stored = self._stored(partition, token, committed, last)
+        # Somebody may have taken it meanwhile: what was read is judged only where it is still ours.
+        self.store.own(partition, token, self.log.transactional_id)
         self.hook("after_settle")
         if committed is None:
             committed = self._first_commit(partition, stored, last)

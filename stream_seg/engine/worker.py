@@ -14,12 +14,14 @@ from stream_seg.engine.committer import Committer, OutputTopics
 from stream_seg.engine.edges import Observer, Options, Ports, Progress, no_hook
 from stream_seg.engine.horizon import Horizon
 from stream_seg.engine.livemint import LiveMinter
+from stream_seg.engine.mark import Mark
 from stream_seg.engine.minter_duty import MinterDuty
 from stream_seg.engine.partition import BATCH_EVENTS, LivePartition, Work
 from stream_seg.engine.plan import ModelPlan
 from stream_seg.engine.ports import Membership, Polled
 from stream_seg.engine.registry import Registry
 from stream_seg.engine.reporting import Reporter
+from stream_seg.engine.state import Position
 from stream_seg.engine.takeover import ModelsBehind, TakeOver
 from stream_seg.errors import DamagedState, OwnershipLost, ServerUnavailable, StateError
 
@@ -62,7 +64,7 @@ class Worker:
         self._membership: Membership | None = None
         self._waiting: set[int] = set()
         self._retry_s, self._retry_at = RETRY_FIRST_S, 0.0
-        self._stopping = False
+        self._stopping = self._finished = False
         self._down = ""
         self._behind_since: float | None = None
         self._looked_at = 0.0
@@ -83,10 +85,8 @@ class Worker:
         if self.options.until_end:
             self._ends = self.ports.source.ends(range(self.options.partitions))
         try:
-            while not self._stopping:
+            while not self._stopping and not self._finished:
                 self._round()
-                if self._ends and self._everything_committed():
-                    break
         except BaseException:
             self.owned.clear()  # what was committed last is not known: the next owner is to fence us and look
             raise
@@ -109,6 +109,7 @@ class Worker:
             self._work()
             self._snapshot()
             self._is_up()
+            self._finished = bool(self._ends) and self._everything_committed()
         except ServerUnavailable as error:
             self._drop_all(str(error))
         except (OwnershipLost, DamagedState):
@@ -173,11 +174,13 @@ class Worker:
         if self.ports.now_s() - self._looked_at < LOOK_EVERY_S:
             return
         self._looked_at = self.ports.now_s()
-        stored = self.ports.store.positions(list(self.owned))
-        for p in self.owned.values():
-            here = p.numbers.position
-            if stored.get(p.number, here if not here.batch else None) != here:
-                raise OwnershipLost("the store has lost data: take the partitions over again")
+        if not self._are_stored({p.number: p.numbers.position for p in self.owned.values()}):
+            raise OwnershipLost("the store has lost data: take the partitions over again")
+
+    def _are_stored(self, reached: dict[int, Position]) -> bool:
+        """Whether the store stands at these positions, or further on."""
+        stored = self.ports.store.positions(list(reached))
+        return all(here.batch <= stored.get(p, Position()).batch for p, here in reached.items())
 
     def _adopt(self) -> None:
         newest = self.registry.newest
@@ -227,12 +230,18 @@ class Worker:
                 snapshots.save([p.state for p in owned], self.registry, self.ports.now_s())
 
     def _everything_committed(self) -> bool:
+        """Whether the group has committed all that there was to the end, and the store shows it."""
         if self._waiting or any(
             p.numbers.position.next_offset < self._ends[p.number] for p in self.owned.values()
         ):
             return False
-        committed = {p: self.ports.source.committed(p) for p in self._ends if p not in self.owned}
-        return all(c is not None and c.next_offset >= self._ends[p] for p, c in committed.items())
+        reached = {p.number: p.numbers.position for p in self.owned.values()}
+        for partition in self._ends.keys() - self.owned.keys():
+            committed = self.ports.source.committed(partition)
+            if committed is None or committed.next_offset < self._ends[partition]:
+                return False
+            reached[partition] = Position(committed.next_offset, Mark.read(committed.metadata).batch)
+        return self._are_stored(reached)
 
     # -- coming and going ---------------------------------------------------------------------------------
 
