@@ -86,7 +86,7 @@ def open_transaction_of_the_forgotten(theatre: Theatre, mutant: str = "") -> Ver
     forget(scene)
     second = theatre.crew.hire(Duty(scene.config, tells=frozenset({"after_fence"}), mutant=mutant))
     second.wait_step("after_fence")
-    second.look_for(_committed_events, 2.0)  # one that does not wait goes on here
+    second.look_for(_committed_events, 15.0 if mutant else 2.0)  # one that does not wait goes on here
     first.go_on()
     second.wait_commits(1)
     return theatre.drain(scene, [first, second])
