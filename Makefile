@@ -9,7 +9,7 @@ COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no
 # More arguments for the program that a target runs: make demo ARGS=--embedded, make test ARGS="-k lattice"
 ARGS ?=
 
-.PHONY: help demo test install lint format bench bench-quality bench-quality-small hooks lock clean
+.PHONY: help demo test install lint format bench bench-small bench-quality bench-quality-small chaos hooks lock clean
 .DEFAULT_GOAL := help
 
 help: ## what there is (this list)
@@ -35,8 +35,11 @@ format: $(INSTALLED) ## mend what can be mended by itself
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## measure the speed on this machine
-	$(BIN)/python -m pytest -m bench -s tests/bench $(ARGS)
+bench: $(INSTALLED) ## measure the speed beside peers' on this machine, on servers of its own: half an hour
+	$(BIN)/stream-seg bench --local --json docs/benchmarks/speed.json --markdown docs/benchmarks/speed.md $(ARGS)
+
+bench-small: $(INSTALLED) ## the same on little data, to see that it works: its figures mean nothing
+	$(BIN)/stream-seg bench --local --small $(ARGS)
 
 bench-quality: $(INSTALLED) ## measure the clustering against batch k-means and peers: hours; goes on where it ended
 	$(BIN)/python -m tests.bench.quality $(ARGS)
@@ -45,12 +48,8 @@ bench-quality-small: $(INSTALLED) ## the same on little data, in minutes, into b
 	$(BIN)/python -m tests.bench.quality --k 6 --seeds 1 --partitions 1 4 --customers 3000 --peer-events 5000 \
 	  --data synthetic --features decayed --gains 0.01 0.02 --folder build/quality $(ARGS)
 
-# SECONDS is the shell's own, so it counts only where it was given on the command line.
-SEED ?= 1
-CLIENT ?= kafka-python
-chaos: SECONDS := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),120)
-chaos: $(INSTALLED) ## random faults for some time: make chaos SECONDS=600 SEED=1 CLIENT=kafka-python
-	$(BIN)/python -m tests.chaos.run --seconds $(SECONDS) --seed $(SEED) --client $(CLIENT) $(ARGS)
+chaos: $(INSTALLED) ## random faults, two minutes of them: make chaos ARGS="--seconds 600 --seed 1 --client confluent"
+	$(BIN)/python -m tests.chaos.run $(ARGS)
 
 hooks: $(INSTALLED) ## have git run the checks before each commit
 	$(BIN)/pre-commit install

@@ -1,6 +1,6 @@
 """Chaos for a given time: random faults of all kinds while orders come, and a table of what they did.
 
-``make chaos SECONDS=600 SEED=1 CLIENT=kafka-python``, or ``python -m tests.chaos.run --help``. Between any
+``make chaos ARGS="--seconds 600 --seed 1"``; ``python -m tests.chaos.run --help`` says what else. Between any
 two faults events are committed. The time is spent in rounds, each with a model of its own; at the end of each
 the workers drain, and everything in Kafka and Redis is compared with what is derived from the input again.
 Ends with status 1 where anything is wrong.
