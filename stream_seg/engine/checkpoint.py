@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_seg.engine.outcome import Outcome
-from stream_seg.engine.records import describe
+from stream_seg.engine.records import STEADY, describe
 from stream_seg.engine.state import Numbers, Position, State
 from stream_seg.engine.storedrows import StoredRow, StoredRows
 from stream_seg.engine.version import ModelVersion
@@ -65,7 +65,7 @@ def checkpoint(state: State, outcome: Outcome, sizes_before: dict[int, int]) -> 
         partition=state.partition,
         start=outcome.start,
         numbers=state.numbers,
-        rows=_stored(state, written, state.version, outcome.appeared),
+        rows=_stored(state, written, state.version, outcome.appeared, outcome.kept),
         freed=sorted({row for row, _ in outcome.removed if row >= rows.used or rows.customers[row] is None}),
         gone=sorted({customer for _, customer in outcome.removed if customer not in rows.index}),
         sizes={segment: delta for segment, delta in change.items() if delta},
@@ -92,7 +92,7 @@ def stored_rows(state: State, which: NDArray[np.int64], versions: Mapping[int, M
     """Rows ready to be stored, the public fields of each under the version it was last written under."""
     written_under = state.rows.placement.version[which]
     parts = [
-        _stored(state, which[written_under == number], versions[number], None)
+        _stored(state, which[written_under == number], versions[number])
         for number in np.unique(written_under).tolist()
     ]
     return StoredRows.joined(parts)
@@ -102,11 +102,13 @@ def _stored(
     state: State,
     which: NDArray[np.int64],
     version: ModelVersion | None,
-    appeared: NDArray[np.int64] | None,
+    appeared: NDArray[np.int64] | None = None,
+    kept: NDArray[np.int64] | None = None,
 ) -> StoredRows:
     """Rows all last written under ``version``, ready to be stored.
 
-    Those that ``appeared`` (``None``: all) are fresh, and so is one that lacks what it may have had.
+    Those that ``appeared`` (``None``: all) are fresh, and so is one that lacks what it may have had; those
+    that are ``kept`` (``None``: none) need not have all of their fields written.
     """
     if version is None or not len(which):
         return StoredRows.of([])
@@ -117,8 +119,10 @@ def _stored(
         encode_rows(state, which),
         fields.customers,
         fresh.tolist(),
+        [False] * len(which) if kept is None else np.isin(which, kept).tolist(),
         fields.names,
         fields.texts,
+        len(STEADY),
     )
 
 

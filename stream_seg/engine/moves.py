@@ -25,6 +25,7 @@ class Moves:
         self.transitions: list[Transitions] = []
         self.written: list[NDArray[np.int64]] = []
         self.appeared: list[NDArray[np.int64]] = []
+        self.kept: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.removed: list[tuple[int, str]] = []
         self.passes = 0
 

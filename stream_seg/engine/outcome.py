@@ -88,7 +88,8 @@ class Outcome:
 
     ``version`` the labels were given under (``None`` while warming up); ``events`` those taken, with
     ``labels`` a row each; ``transitions``; ``written`` int64 row numbers that changed and hold a customer,
-    ascending; ``appeared`` int64 row numbers that got their first segment; ``removed`` (row, customer) of
+    ascending; ``appeared`` int64 row numbers that got their first segment; ``kept`` of those that came
+    under the same version before and have stayed in their segment; ``removed`` (row, customer) of
     those forgotten, who may be back under the same or another row by the end; ``start`` and ``end``
     positions; ``passes`` made; ``clipped`` features.
     """
@@ -99,6 +100,7 @@ class Outcome:
     transitions: Transitions
     written: NDArray[np.int64]
     appeared: NDArray[np.int64]
+    kept: NDArray[np.int64]
     removed: list[tuple[int, str]]
     start: Position
     end: Position

@@ -22,7 +22,7 @@ from stream_seg.features.spec import FeatureSet
 
 _json = msgspec.json.Encoder()
 _FIELDS = ("distance", "confidence", "runner_up", "event_time", "as_of", "events")
-_STEADY = ("segment", "name", "since", "model_version", "partition")
+STEADY = ("segment", "name", "since", "model_version", "partition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ class CustomerFields:
     @property
     def names(self) -> tuple[str, ...]:
         """The fields of a customer's Redis hash: first those that every event changes."""
-        return (*_FIELDS, *(f"f.{name}" for name in self.feature_names), *_STEADY)
+        return (*_FIELDS, *(f"f.{name}" for name in self.feature_names), *STEADY)
 
     @property
     def texts(self) -> list[list[str | None]]:

@@ -56,6 +56,8 @@ def _take(state: State, batch: EventBatch, *, stop_after_pass: bool) -> Outcome:
     taken, clipped = 0, 0
     used = state.rows.used
     row, new = state.rows.numbers_of(batch.customers)
+    whole = row
+    before = _placed(state, whole)
     while taken < len(batch):
         began = taken
         taken, lost = _run(state, batch, row, began, labels, drivers)
@@ -74,7 +76,16 @@ def _take(state: State, batch: EventBatch, *, stop_after_pass: bool) -> Outcome:
     done, _ = batch.cut(taken)
     labels = LabelColumns._make(column[:taken] for column in labels)
     moved.written.append(row[:taken])
+    if not moved.removed:  # or a row may be another customer's now
+        same = [was == now for was, now in zip(before, _placed(state, whole), strict=True)]
+        moved.kept = np.unique(whole[:taken][np.logical_and.reduce(same)[:taken]])
     return _outcome(state, done, labels, moved, start, done.next_offset, clipped)
+
+
+def _placed(state: State, row: NDArray[np.int64]) -> tuple[NDArray[np.generic], ...]:
+    """Version, segment and since when of rows: what readers are told of them but for their features."""
+    placement = state.rows.placement
+    return placement.version[row], placement.segment[row], placement.since_ms[row]
 
 
 def _run(
@@ -150,6 +161,7 @@ def _outcome(
         transitions=Transitions.joined(moved.transitions),
         written=written[resident],
         appeared=appeared,
+        kept=moved.kept,
         removed=moved.removed,
         start=start,
         end=end,

@@ -15,7 +15,8 @@ class StoredRow:
     """One changed customer.
 
     Its row number, its blob, its id, and its public hash as field, value, field, value, …; ``fresh`` where a
-    hash of an earlier life may hold fields that are absent now, or be another partition's.
+    hash of an earlier life may hold fields that are absent now, or be another partition's; ``kept`` where
+    segment, its name and version are as they were written last.
     """
 
     row: int
@@ -23,18 +24,24 @@ class StoredRow:
     customer: str
     fields: list[str]
     fresh: bool = True
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRows(Sequence[StoredRow]):
-    """m changed customers, a list each; ``values`` has one for each of ``names``, ``None`` where absent."""
+    """m changed customers, a list each; ``values`` has one for each of ``names``, ``None`` where absent.
+
+    The last ``steady`` of the names need not be written again of those that are ``kept``.
+    """
 
     rows: list[int]
     blobs: list[bytes]
     customers: list[str]
     fresh: list[bool]
+    kept: list[bool]
     names: tuple[str, ...]
     values: list[list[str | None]]
+    steady: int = 0
 
     @classmethod
     def of(cls, rows: Sequence[StoredRow]) -> Self:
@@ -48,6 +55,7 @@ class StoredRows(Sequence[StoredRow]):
             [row.blob for row in rows],
             [row.customer for row in rows],
             [row.fresh for row in rows],
+            [False] * len(rows),
             names,
             [[fields.get(name) for fields in hashes] for name in names],
         )
@@ -62,11 +70,13 @@ class StoredRows(Sequence[StoredRow]):
             [blob for part in parts for blob in part.blobs],
             [customer for part in parts for customer in part.customers],
             [fresh for part in parts for fresh in part.fresh],
+            [kept for part in parts for kept in part.kept],
             parts[0].names if parts else (),
             [
                 list(chain.from_iterable(columns))
                 for columns in zip(*(part.values for part in parts), strict=True)
             ],
+            parts[0].steady if parts else 0,
         )
 
     def __len__(self) -> int:
@@ -86,8 +96,10 @@ class StoredRows(Sequence[StoredRow]):
             self.blobs[place],
             self.customers[place],
             self.fresh[place],
+            self.kept[place],
             self.names,
             [column[place] for column in self.values],
+            self.steady,
         )
 
     def __iter__(self) -> Iterator[StoredRow]:
@@ -101,5 +113,10 @@ class StoredRows(Sequence[StoredRow]):
             if value is not None:
                 fields += (name, value)
         return StoredRow(
-            self.rows[place], self.blobs[place], self.customers[place], fields, self.fresh[place]
+            self.rows[place],
+            self.blobs[place],
+            self.customers[place],
+            fields,
+            self.fresh[place],
+            self.kept[place],
         )

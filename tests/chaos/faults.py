@@ -163,7 +163,15 @@ def _halt(world: World, number: int) -> Hand | None:
         leaving.dismiss()
     if steps is REBUILD_STEPS:
         flush_redis(world)
-    return hand if hand.look_for(lambda m: m["what"] == "step", HALT_PATIENCE_S) else None
+    return hand if _halted(hand) else None
+
+
+def _halted(hand: Hand) -> bool:
+    """Whether it comes to its step; one that does not would come to it, and stop, at any time: it is killed."""
+    found = hand.look_for(lambda m: m["what"] == "step", HALT_PATIENCE_S) is not None
+    if not found:
+        hand.kill()
+    return found
 
 
 def flush_redis(world: World) -> None:
@@ -176,9 +184,9 @@ def flush_and_kill(world: World) -> None:
     """Redis forgets everything in the moment in which a worker is killed at a named step."""
     step, count = world.random.choice(COMMIT_STEPS), world.random.choice((1, 2, 4))
     hand = world.hire(Halt(step, count, signal.SIGSTOP))
-    hand.look_for(lambda m: m["what"] == "step", HALT_PATIENCE_S)
+    halted = _halted(hand)
     flush_redis(world)
-    if world.random.random() < 0.5:
+    if not halted or world.random.random() < 0.5:
         hand.kill()
     else:
         time.sleep(SESSION_S * 1.2)

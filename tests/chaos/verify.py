@@ -103,9 +103,14 @@ def _partitions(settings: Settings) -> int:
 
 def _versions(verdict: Verdict, models: Iterable[Any], partitions: int) -> None:
     """No version or adoption was ever committed twice: an old owner cannot mint."""
+    models = list(models)
     keys = Counter(r.key.decode() for r in models)
     for key, count in keys.items():
-        verdict.expect(count == 1, f"{key} was committed {count} times")
+        both = [r for r in models if r.key.decode() == key]
+        alike = "alike" if len({r.value for r in both}) == 1 else "different"
+        verdict.expect(
+            count == 1, f"{key} was committed {count} times, {alike}, at {[r.offset for r in both]}"
+        )
     numbers = sorted(int(key.partition("/")[2]) for key in keys if key.startswith("version/"))
     verdict.expect(numbers == list(range(1, len(numbers) + 1)), f"versions are not 1, 2, 3, …: {numbers}")
     lineages = sum(key.startswith("lineage/") for key in keys)

@@ -237,16 +237,20 @@ class Protocol(RuleBasedStateMachine):
             p: decoder.decode(raw([_Row(r, i) for i, r in enumerate(rows)], single=False))
             for p, rows in broker.input.items()
         }
+        shown: dict[str, dict[str, str]] = {}
         for p, one in derive(FEATURES, "orders", registry, inputs).items():
             assert self._offsets(p) == one.offsets
             assert self._committed(TOPICS.labels, p) == one.labels
             assert self._committed(TOPICS.transitions, p) == one.transitions
             stored = self.world.store.load(p)
             assert stored is not None
-            assert dict(stored.rows) == {row.row: row.blob for row in one.rows(registry)}
+            rows = one.rows(registry)
+            assert dict(stored.rows) == {row.row: row.blob for row in rows}
+            shown |= {row.customer: dict(zip(row.fields[::2], row.fields[1::2], strict=True)) for row in rows}
             assert _but_for_the_position(stored.numbers) == _but_for_the_position(one.state.numbers)
             letters = [int(value) for value in self._committed("m.dead-letters", p)]
             assert letters == [one.offset for one in inputs[p].rejected]
+        assert self.world.store.public.customers == shown
 
 
 def _but_for_the_position(numbers: object) -> dict[str, object]:

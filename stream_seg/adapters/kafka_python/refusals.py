@@ -108,6 +108,7 @@ def translated(error: BaseException, what: str) -> StreamSegError:
         return OwnershipLost(
             f"{what}: another worker has taken over ({reason(error)}): look at what is committed"
         )
-    if isinstance(error, kafka_errors.RetriableError | OSError):
+    # Without a leader, as in a restart, the broker to ask is an unknown one.
+    if isinstance(error, kafka_errors.RetriableError | kafka_errors.UnknownBrokerIdError | OSError):
         return ServerUnavailable(f"{what}: Kafka does not answer ({reason(error)}): wait until it is back")
     return ServerRefused(f"{what}: Kafka says no ({reason(error)}): look at the broker's log")

@@ -9,6 +9,7 @@ from typing import Final
 from stream_seg.adapters.memory.public import PublicView
 from stream_seg.engine.checkpoint import Checkpoint
 from stream_seg.engine.ports import Claim, Pending, Stored
+from stream_seg.engine.records import STEADY
 from stream_seg.engine.reports import Report, Sample
 from stream_seg.engine.state import Numbers, Position
 from stream_seg.engine.storedrows import StoredRow
@@ -189,7 +190,10 @@ class MemoryStore:
         if shown is not None and shown.get("partition") != holder:
             ours.split.add(row.row)
             return
-        self.public.customers[row.customer] = dict(zip(row.fields[::2], row.fields[1::2], strict=True))
+        fields = dict(zip(row.fields[::2], row.fields[1::2], strict=True))
+        if row.kept and shown is not None:
+            fields |= {name: shown[name] for name in STEADY}
+        self.public.customers[row.customer] = fields
         ours.split.discard(row.row)
 
     def drop(self, partition: int, batch_id: str, token: str) -> None:

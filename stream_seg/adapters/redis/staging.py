@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress
+from operator import not_
 from typing import Any, Final
 
 import msgpack
@@ -32,7 +33,7 @@ class _Piece:
 
     def packed(self) -> Iterator[bytes]:
         """What ``apply.lua`` reads, in halves where it is too large."""
-        whole = packed([*_columns(self.rows), list(self.freed), list(self.gone)])
+        whole = packed([*_table(self.rows), list(self.freed), list(self.gone)])
         half = max(len(self.rows), len(self.gone)) // 2
         if len(whole) <= PIECE_BYTES or not half:
             yield whole
@@ -41,16 +42,19 @@ class _Piece:
         yield from _Piece(self.rows[half:], (), self.gone[half:]).packed()
 
 
-def _columns(rows: StoredRows) -> tuple[Sequence[str], list[object], list[int]]:
-    """The fields' names; row, blob, customer and values of one after the other; the places of the fresh ones.
+def _table(rows: StoredRows) -> tuple[Sequence[str], int, list[object], list[int], list[int]]:
+    """The fields' names, and how many of them change with every event; then the customers.
 
-    An absent value is ``False``: a Lua table has no nil inside.
+    Row, blob, id and values of one after the other; then the places of those of whom all fields are written,
+    and of those whose hash is deleted first. An absent value is ``False``: a Lua table has no nil inside.
     """
     values = [
         [False if v is None else v for v in column] if None in column else column for column in rows.values
     ]
     flat = list(chain.from_iterable(zip(rows.rows, rows.blobs, rows.customers, *values, strict=True)))
-    return rows.names, flat, list(compress(range(1, len(flat) + 1, len(rows.names) + 3), rows.fresh))
+    places = range(1, len(flat) + 1, len(rows.names) + 3)
+    whole = list(compress(places, map(not_, rows.kept)))
+    return rows.names, len(rows.names) - rows.steady, flat, whole, list(compress(places, rows.fresh))
 
 
 def packed(value: Any) -> bytes:  # noqa: ANN401 - whatever MessagePack takes

@@ -23,13 +23,13 @@ local function is_ours(key, row)
   return true
 end
 
--- Write customer's values from place at on, in the order of names; an absent one is false.
-local function write_customer(key, names, values, at, is_fresh)
+-- Write the first count of a customer's values from place at on; an absent one is false.
+local function write_customer(key, names, count, values, at, is_fresh)
   if is_fresh then
     redis.call('DEL', key) -- fields that are absent now
   end
   local fields, n = {}, 0
-  for j = 1, #names do
+  for j = 1, count do
     local value = values[at + j]
     if value then
       fields[n + 1], fields[n + 2] = names[j], value
@@ -39,10 +39,14 @@ local function write_customer(key, names, values, at, is_fresh)
   redis.call('HSET', key, unpack(fields))
 end
 
--- rows is row, blob, customer, its values, row, blob, … in ascending order of row: one HSET a block. fresh are the
--- places of customers whose hash may be of an earlier life, or another partition's; the others' were written by us.
-local function write_rows(names, rows, fresh)
-  local block, pairs_, is_fresh = nil, {}, {}
+-- rows is row, blob, customer, its values, row, blob, … in ascending order of row: one HSET a block. whole are the
+-- places of customers of whom more than the first few fields have changed; fresh of those whose hash may be of an
+-- earlier life, or another partition's: the others' were written by us.
+local function write_rows(names, few, rows, whole, fresh)
+  local block, pairs_, is_whole, is_fresh = nil, {}, {}, {}
+  for _, at in ipairs(whole) do
+    is_whole[at] = true
+  end
   for _, at in ipairs(fresh) do
     is_fresh[at] = true
   end
@@ -57,7 +61,8 @@ local function write_rows(names, rows, fresh)
     pairs_[#pairs_ + 1] = row
     pairs_[#pairs_ + 1] = rows[at + 1]
     if not (is_fresh[at] or splits) or is_ours(key, row) then
-      write_customer(key, names, rows, at + 2, is_fresh[at])
+      local count = (is_whole[at] or is_fresh[at] or splits) and #names or few
+      write_customer(key, names, count, rows, at + 2, is_fresh[at])
     end
   end
   if block then
@@ -114,9 +119,9 @@ if number == done and done < pieces then
   if not piece then
     return 'damaged'
   end
-  write_rows(piece[1], piece[2], piece[3])
-  free_rows(piece[4])
-  delete_customers(piece[5])
+  write_rows(piece[1], piece[2], piece[3], piece[4], piece[5])
+  free_rows(piece[6])
+  delete_customers(piece[7])
   done = redis.call('HINCRBY', pending, 'done', 1)
 end
 if done == pieces and not finish() then
