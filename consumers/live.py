@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from stream_seg.adapters.outputs import LastLabels
 from stream_seg.adapters.redis import RedisStore
 from stream_seg.adapters.snapshots import FolderSnapshots, SnapshotFolder
 from stream_seg.engine.committer import OutputTopics
-from stream_seg.engine.edges import Observer, Options, Ports, no_hook
+from stream_seg.engine.edges import Aside, Observer, Options, Ports, no_hook
 from stream_seg.engine.livemint import Patience
 from stream_seg.engine.worker import Worker
 from stream_seg.errors import ServerUnavailable
@@ -112,6 +113,7 @@ def live_worker(
             outputs=LastLabels(client, f"{model}.{LABELS}"),
             now_s=time.time,
             snapshots=snapshots,
+            aside=_beside(stack),
         )
         clustering = settings.clustering
         options = Options(
@@ -129,6 +131,12 @@ def live_worker(
         labels, transitions, versions = (f"{model}.{kind}" for kind in (LABELS, TRANSITIONS, MODELS))
         topics = OutputTopics(topic, labels, transitions, versions, run_of(model))
         yield Worker(plan_of(settings), identity.instance, topics, ports, options, observer, hook)
+
+
+def _beside(stack: ExitStack) -> Aside:
+    """A thread for the store, which waits for Redis most of its time."""
+    thread = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="stream-seg-store"))
+    return lambda work: thread.submit(work).result
 
 
 def _snapshots(settings: Settings, meta: dict[str, str], observer: Observer) -> FolderSnapshots:

@@ -1,11 +1,17 @@
-"""One commit: stage in the store, transact in Kafka, apply in the store (design §5)."""
+"""One commit: stage in the store, transact in Kafka, apply in the store (design §5).
+
+Staging overlaps with encoding. A batch is applied while the next one is fetched, decoded and computed; it has
+been before the next one is staged.
+"""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from stream_seg.engine.edges import Aside, Wait
 from stream_seg.engine.mark import Mark
 from stream_seg.engine.minter import Minted
 from stream_seg.engine.partition import Work
@@ -21,6 +27,7 @@ from stream_seg.engine.ports import (
 )
 from stream_seg.engine.records import Encoded, Origin, encode_labels, encode_transitions
 from stream_seg.engine.registry import adoption_record, version_records
+from stream_seg.errors import StreamSegError
 from stream_seg.features.spec import FeatureSet
 
 
@@ -35,7 +42,7 @@ class OutputTopics:
     run: str = "live"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Committer:
     """Commits the work of several partitions at once.
 
@@ -48,26 +55,47 @@ class Committer:
     log: Log
     dead_letters: DeadLetters
     hook: Callable[[str], None]
+    aside: Aside
+    _applied: Wait | None = None
 
     def commit(
         self, work: Sequence[Work], tokens: Mapping[int, str], membership: Membership | None, known: int
     ) -> None:
         """All of ``work`` or nothing. After any exception only a take-over can tell which.
 
-        ``known`` is the newest version that the caller knows of, 0 for none.
+        ``known`` is the newest version that the caller knows of, 0 for none. Applying goes on afterwards: see
+        ``settle``.
         """
         if not work:
             return
+        self.settle()
         ids = {w.partition: secrets.token_hex(8) for w in work}
         self.hook("before_stage")
-        self.store.stage([(w.checkpoint, ids[w.partition], tokens[w.partition]) for w in work])
-        self.hook("after_stage")
+        batches = [(w.checkpoint, ids[w.partition], tokens[w.partition]) for w in work]
+        staged = self.aside(lambda: self.store.stage(batches))
         offsets = {w.partition: self._committed(w, ids[w.partition], known) for w in work}
         columns = [c for w in work for c in self._columns(w)]
         records = [r for w in work for r in self._records(w)]
+        staged()
+        self.hook("after_stage")
         self.log.commit(Transaction(columns, records, offsets, membership))
         self.hook("after_commit")
-        self.store.apply([(w.partition, ids[w.partition], tokens[w.partition]) for w in work])
+        self._applied = self.aside(lambda: self._apply([(c.partition, i, t) for c, i, t in batches]))
+
+    def settle(self) -> None:
+        """Wait until what was committed last is applied; raises what applying it raised, once."""
+        applied, self._applied = self._applied, None
+        if applied is not None:
+            applied()
+
+    def rest(self) -> None:
+        """Wait like ``settle``, but leave it to that to raise."""
+        if self._applied is not None:
+            with suppress(StreamSegError):
+                self._applied()
+
+    def _apply(self, batches: Sequence[tuple[int, str, str]]) -> None:
+        self.store.apply(batches)
         self.hook("after_apply")
 
     def commit_version(self, minted: Minted, first: Committed, membership: Membership | None) -> None:

@@ -21,11 +21,28 @@ class Decoder(Protocol):
         """Every record as an event or as a rejected one."""
 
 
+Wait = Callable[[], None]
+"""Wait until work is done, and raise what it raised."""
+Aside = Callable[[Callable[[], None]], Wait]
+"""Begin work beside what goes on, one piece after the other."""
+
+
+def at_once(work: Callable[[], None]) -> Wait:
+    """Do work before anything else goes on: an ``Aside`` without threads."""
+    work()
+    return _nothing
+
+
+def _nothing() -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The worker's edges.
 
-    ``now_s`` is wall time in seconds since 1970 (for patience and people, never for labels).
+    ``now_s`` is wall time in seconds since 1970 (for patience and people, never for labels); ``aside`` is
+    how the store is written to while the worker computes.
     """
 
     source: Source
@@ -37,6 +54,7 @@ class Ports:
     outputs: Outputs
     now_s: Callable[[], float]
     snapshots: Snapshots = field(default_factory=NoSnapshots)
+    aside: Aside = at_once
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,9 @@ class Worker:
         self.registry = Registry()
         self.owned: dict[int, LivePartition] = {}
         self._hook = hook
-        self._committer = Committer(topics, plan.features, ports.store, ports.log, ports.dead_letters, hook)
+        self._committer = Committer(
+            topics, plan.features, ports.store, ports.log, ports.dead_letters, hook, ports.aside
+        )
         self._reporter = Reporter(plan, ports.store, options.worker, options.partitions, ports.now_s)
         minter = LiveMinter(plan, instance, options.patience, options.until_end)
         self._duty = MinterDuty(minter, self._reporter, self._committer, self.registry, ports, observer)
@@ -174,6 +176,7 @@ class Worker:
         if self.ports.now_s() - self._looked_at < LOOK_EVERY_S:
             return
         self._looked_at = self.ports.now_s()
+        self._committer.settle()
         if not self._are_stored({p.number: p.numbers.position for p in self.owned.values()}):
             raise OwnershipLost("the store has lost data: take the partitions over again")
 
@@ -235,6 +238,7 @@ class Worker:
             p.numbers.position.next_offset < self._ends[p.number] for p in self.owned.values()
         ):
             return False
+        self._committer.settle()
         reached = {p.number: p.numbers.position for p in self.owned.values()}
         for partition in self._ends.keys() - self.owned.keys():
             committed = self.ports.source.committed(partition)
@@ -253,6 +257,7 @@ class Worker:
                 f"topic {self.ports.source.topic} has more partitions than the {self.options.partitions} of "
                 "this model, which moves customers: replay it as a model of its own, or reset this one"
             )
+        self._committer.settle()
         taker = self._taker(self._membership)
         try:
             for owned in taker.take(sorted(self._waiting)):
@@ -304,6 +309,7 @@ class Worker:
         What was made has been committed, only the producer's id remains to be cleared.
         """
         leaving = [self.owned.pop(p) for p in partitions if p in self.owned]
+        self._committer.rest()
         try:
             for owned in leaving:
                 self._release(owned)
@@ -315,6 +321,7 @@ class Worker:
             self.ports.store.release(owned.number, owned.token)
 
     def _leave(self) -> None:
+        self._committer.rest()
         try:
             for owned in self.owned.values():
                 self._release(owned)

@@ -167,7 +167,7 @@ def _halt(world: World, number: int) -> Hand | None:
 
 
 def _halted(hand: Hand) -> bool:
-    """Whether it comes to its step; one that does not would come to it, and stop, at any time: it is killed."""
+    """Whether it comes to its step; one that does not could still come, and stop, later: it is killed."""
     found = hand.look_for(lambda m: m["what"] == "step", HALT_PATIENCE_S) is not None
     if not found:
         hand.kill()

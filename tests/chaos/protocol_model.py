@@ -10,12 +10,13 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 from stream_seg.adapters.memory import MemoryStore
 from stream_seg.engine.committer import OutputTopics
-from stream_seg.engine.edges import Options, Ports, Progress
+from stream_seg.engine.edges import Options, Ports, Progress, Wait, at_once
 from stream_seg.engine.livemint import Patience
 from stream_seg.engine.minter import Minted
 from stream_seg.engine.partition import Work
@@ -302,6 +303,22 @@ class Actor:
             self.steps.next()
 
 
+def late(work: Callable[[], None]) -> Wait:
+    """Do work when it is waited for, and not before."""
+    done: Future[None] = Future()
+
+    def wait() -> None:
+        if not done.done():
+            try:
+                work()
+                done.set_result(None)
+            except BaseException as error:  # noqa: BLE001 - raised again to whoever waits
+                done.set_exception(error)
+        done.result()
+
+    return wait
+
+
 class World:
     """The broker, the store, and the workers; ``plan`` and ``mapping`` are the model's."""
 
@@ -339,6 +356,7 @@ class World:
             dead_letters=NoLetters(),
             outputs=NoOutputs(),
             now_s=self.now_s,
+            aside=late if len(self.actors) % 2 else at_once,
         )
         options = Options(
             worker=name,

@@ -9,6 +9,7 @@ Ends with status 1 where anything is wrong.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import statistics
 import sys
@@ -144,6 +145,10 @@ def play_round(servers: LocalServers, folder: Path, wanted: Wanted, number: int,
         tally.problems += [f"round {number}: {one['kind']}: {one['text']}" for one in world.errors()]
         verdict = judge(world)
         tally.verdicts.append(verdict)
+        told = [
+            {**message, "worker": n} for n, hand in enumerate(world.crew.hands) for message in hand.messages
+        ]
+        (folder / f"told-{number}.json").write_text(json.dumps(told, indent=0))
         say(f"round {number}: {verdict}")
 
 
@@ -231,13 +236,18 @@ def main(arguments: Sequence[str]) -> int:
             while time.monotonic() - began < wanted.seconds:
                 number += 1
                 play_round(servers, folder, wanted, number, tally)
-    finally:
+    except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
+        raise
     say("\n" + table(wanted, tally, time.monotonic() - began))
     wrong = [*tally.problems, *(text for verdict in tally.verdicts for text in verdict.violations)]
     for text in wrong:
         say(f"- {text}")
-    return 1 if wrong else 0
+    if wrong:
+        say(f"the servers' files and what the workers told are kept in {folder}")
+        return 1
+    shutil.rmtree(folder, ignore_errors=True)
+    return 0
 
 
 if __name__ == "__main__":

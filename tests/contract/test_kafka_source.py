@@ -12,6 +12,7 @@ import pytest
 from kafka import TopicPartition
 
 from stream_seg.adapters.kafka_topics import TopicMissing
+from stream_seg.adapters.local import LocalServers
 from stream_seg.engine.ports import Polled, Source, Transaction
 from stream_seg.errors import OwnershipLost, ServerUnavailable, StateError
 from stream_seg.events.records import RawRecords
@@ -245,6 +246,26 @@ def test_committed_gives_up_as_unavailable_never_as_none(world: World) -> None:
 
     world.log(topic, hooks=ask).commit(Transaction(offsets={0: at(1)}, membership=membership))
     assert hasty.committed(0) == at(1)
+
+
+def test_an_answer_that_came_too_late_is_never_given(
+    private_servers: Callable[[], LocalServers], client_name: str, fresh_name: Callable[[str], str]
+) -> None:
+    """Or events are labelled twice: an offset that is read must be as new as the question."""
+    servers = private_servers()
+    with kafka_world(servers.bootstrap_servers, client_name, fresh_name) as world:
+        topic = world.topic()
+        asking = world.source(topic, world.fresh("group"), world.through(transaction_timeout_ms=1_000))
+        world.log(topic).commit(Transaction(offsets={0: at(1)}, membership=member(asking, 1)))
+        assert asking.committed(0) == at(1)
+        servers.kafka.pause()
+        try:
+            with pytest.raises(ServerUnavailable):
+                asking.committed(0)
+        finally:
+            servers.kafka.resume()
+        world.log(topic).commit(Transaction(offsets={0: at(2)}, membership=member(asking, 1)))
+        assert asking.committed(0) == at(2)
 
 
 def test_membership_is_there_only_with_a_generation_and_an_id(world: World) -> None:

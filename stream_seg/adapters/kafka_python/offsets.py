@@ -20,6 +20,7 @@ __all__ = ["KafkaPythonOffsets"]
 
 ASK_SECONDS: Final = 5.0
 RETRY_BACKOFF_MS: Final = 20
+CLOSE_MS: Final = 200
 
 
 class KafkaPythonOffsets:
@@ -27,6 +28,9 @@ class KafkaPythonOffsets:
 
     A broker answers a connection's requests in order: behind a fetch that waits for records, or a request to
     join a group that waits for its other members, an answer would come late.
+
+    A question that failed ends its connection. The client keeps one that timed out, and would give its
+    answer, however old, to the next one who asks the same: an offset from before a former owner was fenced.
     """
 
     def __init__(self, settings: KafkaSettings, topic: str, group: str, start_timeout_s: float) -> None:
@@ -62,6 +66,7 @@ class KafkaPythonOffsets:
             try:
                 found = self._asked().committed(where, metadata=True, timeout_ms=timeout_ms)
             except kafka_errors.KafkaError as error:
+                self.close()
                 failure = translated(error, f"group {self._group}")
                 if not isinstance(failure, ServerUnavailable) or time.monotonic() > deadline:
                     raise failure from error
@@ -83,6 +88,7 @@ class KafkaPythonOffsets:
         try:
             found = question(self._asked(), where, timeout_ms=int(ASK_SECONDS * 1000))
         except kafka_errors.KafkaError as error:
+            self.close()
             raise translated(error, f"topic {self._topic}") from error
         return {tp.partition: int(offset) for tp, offset in found.items()}
 
@@ -90,4 +96,4 @@ class KafkaPythonOffsets:
         """End the connection."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            consumer.close(autocommit=False, timeout_ms=1000)
+            consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
