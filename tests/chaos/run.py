@@ -236,8 +236,11 @@ def main(arguments: Sequence[str]) -> int:
             while time.monotonic() - began < wanted.seconds:
                 number += 1
                 play_round(servers, folder, wanted, number, tally)
-    except BaseException:
+    except KeyboardInterrupt:
         shutil.rmtree(folder, ignore_errors=True)
+        return 130
+    except Exception:
+        say(f"the servers' files and what the workers told are kept in {folder}")
         raise
     say("\n" + table(wanted, tally, time.monotonic() - began))
     wrong = [*tally.problems, *(text for verdict in tally.verdicts for text in verdict.violations)]
