@@ -28,7 +28,10 @@ from stream_seg.engine.ports import (
 from stream_seg.engine.records import Encoded, Origin, encode_labels, encode_transitions
 from stream_seg.engine.registry import adoption_record, version_records
 from stream_seg.errors import StreamSegError
+from stream_seg.events.batch import Rejected
 from stream_seg.features.spec import FeatureSet
+
+_SWEPT_MS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,15 @@ class Committer:
     def _apply(self, batches: Sequence[tuple[int, str, str]]) -> None:
         self.store.apply(batches)
         self.hook("after_apply")
+
+    def sweep(self, partitions: Sequence[int], membership: Membership | None) -> Transaction:
+        """A transaction that touches all that one over ``partitions`` can have touched; to be aborted."""
+        topics = (self.topics.labels, self.topics.transitions)
+        records = [Record(topic, p, b"", b"", _SWEPT_MS) for topic in topics for p in partitions]
+        blank = Rejected(0, b"", b"", _SWEPT_MS, "", "", "")
+        records += [letter for p in partitions for letter in self.dead_letters(p, [blank])]
+        records.append(Record(self.topics.models, 0, b"", b"", _SWEPT_MS))
+        return Transaction((), records, {p: Committed(0, "") for p in partitions}, membership)
 
     def commit_version(self, minted: Minted, first: Committed, membership: Membership | None) -> None:
         """A new version together with partition 0's committed offset ``first``, which is marked with it.

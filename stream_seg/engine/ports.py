@@ -140,8 +140,13 @@ class Log(Protocol):
         Raises ``OwnershipLost`` where the membership or the producer was fenced.
         """
 
-    def fence(self, transactional_id: str) -> None:
-        """Make sure that the producer of that id can commit nothing any more."""
+    def fence(self, transactional_id: str, sweep: Transaction | None = None) -> None:
+        """Make sure that the producer of that id can commit nothing any more.
+
+        ``sweep`` is begun and aborted under that id then, so that each of its partitions gets a marker: a
+        broker that was killed can hold on to what it has aborted, and would commit it with the id's next
+        transaction. With our own id only what failed since the last time is looked after.
+        """
 
     def close(self) -> None:
         """End the producer."""

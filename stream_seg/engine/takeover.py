@@ -9,7 +9,7 @@ data) the gap is read again.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from stream_seg.engine.checkpoint import restore
@@ -47,7 +47,7 @@ class TakeOver:
     ``follow`` reads the models topic on into ``registry``; ``poll`` fetches and keeps the membership alive,
     and raises ``OwnershipLost`` where partitions go away meanwhile; ``models`` names that topic, and
     ``notice`` is told what a person may want to know. ``lost_data`` says afterwards whether the store was
-    behind what is committed.
+    behind what is committed. ``sweep`` makes the transaction that fencing somebody aborts.
     """
 
     plan: ModelPlan
@@ -58,6 +58,7 @@ class TakeOver:
     decode: Callable[[RawRecords], Decoded]
     registry: Registry
     membership: Membership
+    sweep: Callable[[Sequence[int], Membership], Transaction]
     start: str
     follow: Callable[[], object]
     poll: Callable[[float], Polled]
@@ -86,10 +87,12 @@ class TakeOver:
     def _claimed(self, partitions: Iterable[int]) -> dict[int, str]:
         """Partition → our token; nobody else can change or commit anything of them any more."""
         tokens = {p: secrets.token_hex(16) for p in partitions}
-        former = {self.store.claim(p, token).former for p, token in tokens.items()}
+        former = {p: self.store.claim(p, token).former for p, token in tokens.items()}
         self.hook("after_claim")
-        for transactional_id in sorted(former - {""}):
-            self.log.fence(transactional_id)
+        ours = self.log.transactional_id  # a store that has forgotten does not name us
+        for transactional_id in sorted({*former.values(), ours} - {""}):
+            whose = [p for p in tokens if transactional_id in (former[p], ours)]
+            self.log.fence(transactional_id, self.sweep(whose, self.membership))
         self.hook("after_fence")
         for partition, token in tokens.items():
             self.store.own(partition, token, self.log.transactional_id)

@@ -283,6 +283,7 @@ class Worker:
             decode=self.ports.decoder.decode,
             registry=self.registry,
             membership=membership,
+            sweep=self._committer.sweep,
             start=self.options.start,
             follow=self._duty.follow,
             poll=self._poll_taking_over,

@@ -209,7 +209,7 @@ class ModelLog:
     def _send_offsets(self, txn: Txn, transaction: Transaction, membership: Membership) -> None:
         self.broker.send_offsets(txn, dict(transaction.offsets), membership)
 
-    def fence(self, transactional_id: str) -> None:
+    def fence(self, transactional_id: str, _: Transaction | None = None) -> None:
         epoch = self.broker.init_producer(transactional_id)
         if transactional_id == self.transactional_id:
             self.epoch = epoch

@@ -92,8 +92,8 @@ def open_transaction_of_the_forgotten(theatre: Theatre, mutant: str = "") -> Ver
     return theatre.drain(scene, [first, second])
 
 
-def zombie_with_a_new_producer(theatre: Theatre, mutant: str = "") -> Verdict:
-    """A worker stops before its first transaction, so that its producer, begun later, is fenced by nobody.
+def zombie_of_the_forgotten(theatre: Theatre, mutant: str = "") -> Verdict:
+    """A worker stops before a transaction; Redis forgets who it was, so nobody fences it; it goes on.
 
     Only the generation in its group metadata keeps its labels out.
     """
@@ -103,6 +103,7 @@ def zombie_with_a_new_producer(theatre: Theatre, mutant: str = "") -> Verdict:
     halt = Halt("after_stage", 1, signal.SIGSTOP)
     first = theatre.crew.hire(Duty(scene.config, halts=(halt,), mutant=mutant))
     first.wait_step("after_stage")
+    forget(scene)
     second = theatre.crew.hire(Duty(scene.config))
     second.wait_commits(1)
     second.wait_idle()

@@ -324,6 +324,29 @@ def test_fencing_an_id_that_nobody_has_is_nothing(world: World) -> None:
     world.log(topic, mode="at_least_once").fence("")
 
 
+def test_nothing_of_a_sweep_is_ever_seen(world: World) -> None:
+    """Each partition of it ends with a marker, and is as stable as before."""
+    ours = Member(world)
+    zombie, successor = world.log(ours.input), world.log(ours.input)
+    zombie.commit(Transaction(columns=[columns(ours.output, 0, [b"before"])]))
+    sweep = Transaction(
+        records=[Record(ours.output, 0, b"", b"", 1)], offsets={0: at(9)}, membership=ours.membership
+    )
+    successor.fence(zombie.transactional_id, sweep)
+    assert ours.source.committed(0) is None
+    assert world.values(ours.output) == [b"before"]
+    with pytest.raises(OwnershipLost):
+        zombie.commit(Transaction(columns=[columns(ours.output, 0, [b"zombie"])]))
+    zombie.fence(zombie.transactional_id, sweep)  # its last commit has failed
+    zombie.commit(
+        Transaction(
+            columns=[columns(ours.output, 0, [b"after"])], offsets={0: at(2)}, membership=ours.membership
+        )
+    )
+    assert world.values(ours.output) == [b"before", b"after"]
+    assert ours.source.committed(0) == at(2)
+
+
 def test_fencing_our_own_id_does_not_fence_us(world: World) -> None:
     topic = world.topic()
     log = world.log(topic)

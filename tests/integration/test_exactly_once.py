@@ -41,11 +41,11 @@ ZOMBIES: dict[str, Scenario] = {
 }
 UNKNOWN: dict[str, Scenario] = {
     "open transaction": scenarios.open_transaction_of_the_forgotten,
-    "new producer": scenarios.zombie_with_a_new_producer,
+    "forgotten zombie": scenarios.zombie_of_the_forgotten,
 }
 MUTANTS: dict[str, Scenario] = {
     UNSTABLE: scenarios.found_in(partial(scenarios.open_transaction_of_the_forgotten, mutant=UNSTABLE)),
-    NO_GROUP: scenarios.found_in(partial(scenarios.zombie_with_a_new_producer, mutant=NO_GROUP)),
+    NO_GROUP: scenarios.found_in(partial(scenarios.zombie_of_the_forgotten, mutant=NO_GROUP)),
 }
 SCENARIOS = KILLS | ZOMBIES | UNKNOWN | MUTANTS
 

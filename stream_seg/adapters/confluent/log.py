@@ -87,6 +87,7 @@ class TransactionalLog(_Producing):
         """Describe the producer of that id; it is made with the first commit. ``topic`` is the input's."""
         super().__init__(settings, topic, start_timeout_s, hooks)
         self.transactional_id = transactional_id
+        self._failed = False
 
     def commit(self, transaction: Transaction) -> None:
         """All or nothing; see ``Log.commit``."""
@@ -102,23 +103,35 @@ class TransactionalLog(_Producing):
             raise
 
     def _transact(self, producer: Producer, transaction: Transaction, deadline: float) -> None:
-        producer.begin_transaction()
-        self._hook("before_send")
-        self._deliveries.send(producer, transaction, deadline)
-        self._hook("after_send")
-        if transaction.offsets and transaction.membership is not None:
-            metadata = _token(transaction.membership).metadata
-            offsets = commit_offsets(self._topic, transaction.offsets)
-            _retried(lambda: producer.send_offsets_to_transaction(offsets, metadata, SLICE_SECONDS), deadline)
-            self._hook("after_send_offsets")
+        self._fill(producer, self._deliveries, transaction, deadline, self._hook)
         self._hook("before_commit")
         # A commit that times out has an unknown outcome, and only calling it again is valid.
         _retried(lambda: producer.commit_transaction(SLICE_SECONDS), deadline)
         self._hook("after_commit")
 
+    def _fill(
+        self,
+        producer: Producer,
+        deliveries: Deliveries,
+        transaction: Transaction,
+        deadline: float,
+        hook: Hook = _no_hook,
+    ) -> None:
+        """Begin a transaction, and send what belongs into it."""
+        producer.begin_transaction()
+        hook("before_send")
+        deliveries.send(producer, transaction, deadline)
+        hook("after_send")
+        if transaction.offsets and transaction.membership is not None:
+            metadata = _token(transaction.membership).metadata
+            offsets = commit_offsets(self._topic, transaction.offsets)
+            _retried(lambda: producer.send_offsets_to_transaction(offsets, metadata, SLICE_SECONDS), deadline)
+            hook("after_send_offsets")
+
     def _recover(self, error: KafkaError, deadline: float) -> None:
         """Abort and keep the producer where that is enough, begin it anew where it is not."""
         producer = self._producer
+        self._failed = True
         if producer is None or error.fatal() or not error.txn_requires_abort():
             self._rebuild()
             return
@@ -128,21 +141,37 @@ class TransactionalLog(_Producing):
         except KafkaException:
             self._rebuild()
 
-    def fence(self, transactional_id: str) -> None:
-        """Make sure that the producer of that id can commit nothing any more.
-
-        With our own id: that nothing of ours is left open, where a failed commit could not see to that.
-        """
+    def fence(self, transactional_id: str, sweep: Transaction | None = None) -> None:
+        """Make sure that the producer of that id can commit nothing any more; see ``Log.fence``."""
         if transactional_id == self.transactional_id:
-            self._ready()
-        else:
-            _open_transactional(self._settings, transactional_id, self._start_timeout_s)
+            producer = self._ready()
+            if sweep is not None and self._failed:
+                try:
+                    self._sweep(producer, self._deliveries, sweep)
+                except Exception:
+                    self._rebuild()
+                    raise
+            self._failed = False
+            return
+        deliveries = Deliveries()
+        producer = _open_transactional(self._settings, transactional_id, self._start_timeout_s, deliveries)
+        if sweep is not None:
+            self._sweep(producer, deliveries, sweep)
+
+    def _sweep(self, producer: Producer, deliveries: Deliveries, sweep: Transaction) -> None:
+        deadline = time.monotonic() + self._limit_s
+        try:
+            self._fill(producer, deliveries, sweep, deadline)
+            _retried(lambda: producer.abort_transaction(SLICE_SECONDS), deadline)
+        except KafkaException as error:
+            raise translated(error, "aborting a transaction") from error
 
     def _open(self, timeout_s: float) -> Producer:
         return _open_transactional(self._settings, self.transactional_id, timeout_s, self._deliveries)
 
     def _rebuild(self) -> None:
         self._drop()
+        self._failed = True
         # At once, since it ends the transaction left open: until then nobody can read the stable offset.
         # Where it cannot be, the next commit or fence tries again and says why.
         with suppress(StreamSegError):
@@ -180,7 +209,7 @@ class AtLeastOnceLog(_Producing):
             self._drop()
             raise
 
-    def fence(self, transactional_id: str) -> None:
+    def fence(self, transactional_id: str, _: Transaction | None = None) -> None:
         """Make sure that a former owner that used transactions can commit nothing any more."""
         if transactional_id:
             _open_transactional(self._settings, transactional_id, self._start_timeout_s)

@@ -109,6 +109,7 @@ class TransactionalLog(_Producing):
         """Describe the producer of that id; it is made with the first commit. ``topic`` is the input's."""
         super().__init__(settings, topic, start_timeout_s, hooks)
         self.transactional_id = transactional_id
+        self._failed = False
 
     def commit(self, transaction: Transaction) -> None:
         """All or nothing; see ``Log.commit``."""
@@ -116,35 +117,65 @@ class TransactionalLog(_Producing):
 
     def _transact(self, transaction: Transaction, deadline: float) -> None:
         producer = self._ready()
+        self._fill(producer, transaction, deadline, self._hook)
+        self._hook("before_commit")
+        producer.commit_transaction()
+        self._hook("after_commit")
+
+    def _fill(
+        self, producer: KafkaProducer, transaction: Transaction, deadline: float, hook: Hook = _no_hook
+    ) -> None:
+        """Begin a transaction, and send what belongs into it."""
         producer.begin_transaction()
-        self._hook("before_send")
+        hook("before_send")
         send(producer, transaction, deadline)
-        self._hook("after_send")
+        hook("after_send")
         if transaction.offsets and transaction.membership is not None:
             token = _token(transaction.membership)
             producer.send_offsets_to_transaction(
                 commit_offsets(self._topic, transaction.offsets), token.metadata
             )
-            self._hook("after_send_offsets")
-        self._hook("before_commit")
-        producer.commit_transaction()
-        self._hook("after_commit")
+            hook("after_send_offsets")
 
-    def fence(self, transactional_id: str) -> None:
-        """Make sure that the producer of that id can commit nothing any more.
-
-        With our own id: that nothing of ours is left open, where a failed commit could not see to that.
-        """
+    def fence(self, transactional_id: str, sweep: Transaction | None = None) -> None:
+        """Make sure that the producer of that id can commit nothing any more; see ``Log.fence``."""
         if transactional_id == self.transactional_id:
-            self._ready()
-        else:
-            fence(self._settings, transactional_id, self._start_timeout_s)
+            producer = self._ready()
+            if sweep is not None and self._failed:
+                try:
+                    self._sweep(producer, sweep)
+                except Exception:
+                    self._rebuild()
+                    raise
+            self._failed = False
+            return
+        producer = open_transactional(
+            self._settings, transactional_id, self._start_timeout_s, self._start_timeout_s
+        )
+        try:
+            if sweep is not None:
+                self._sweep(producer, sweep)
+        finally:
+            discard(producer)
+
+    def _sweep(self, producer: KafkaProducer, sweep: Transaction) -> None:
+        deadline = time.monotonic() + self._limit_s
+
+        def abort() -> None:
+            self._fill(producer, sweep, deadline)
+            producer.abort_transaction()
+
+        try:
+            self._watchdog.run(abort, self._limit_s, "aborting a transaction")
+        except kafka_errors.KafkaError as error:
+            raise translated(error, "aborting a transaction") from error
 
     def _open(self, timeout_s: float) -> KafkaProducer:
         return open_transactional(self._settings, self.transactional_id, timeout_s, self._start_timeout_s)
 
     def _rebuild(self) -> None:
         self._drop()
+        self._failed = True
         # At once, since it ends the transaction left open: until then nobody can read the stable offset.
         # Where it cannot be, the next commit or fence tries again and says why.
         with suppress(StreamSegError):
@@ -177,7 +208,7 @@ class AtLeastOnceLog(_Producing):
             )
         self._hook("after_commit")
 
-    def fence(self, transactional_id: str) -> None:
+    def fence(self, transactional_id: str, _: Transaction | None = None) -> None:
         """Make sure that a former owner that used transactions can commit nothing any more."""
         if transactional_id:
             fence(self._settings, transactional_id, self._start_timeout_s)
