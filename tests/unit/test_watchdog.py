@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from stream_seg.adapters.kafka_python.watchdog import Watchdog
+from stream_seg.adapters.watchdog import Watchdog
 from stream_seg.errors import ServerUnavailable
 
 

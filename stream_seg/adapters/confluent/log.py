@@ -13,6 +13,7 @@ from stream_seg.adapters.confluent.connection import open_producer
 from stream_seg.adapters.confluent.membership import GroupToken, commit_offsets
 from stream_seg.adapters.confluent.refusals import cause, translated
 from stream_seg.adapters.confluent.sending import Deliveries
+from stream_seg.adapters.watchdog import Watchdog
 from stream_seg.engine.ports import Membership, Transaction
 from stream_seg.errors import OwnershipLost, StreamSegError
 from stream_seg.settings.servers import KafkaSettings
@@ -49,6 +50,7 @@ class _Producing:
         self._hook = hooks or _no_hook
         self._producer: Producer | None = None
         self._deliveries = Deliveries()
+        self._watchdog = Watchdog("stream-seg-commit")
 
     def _open(self, timeout_s: float) -> Producer:
         raise NotImplementedError
@@ -61,11 +63,13 @@ class _Producing:
     def _drop(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
+            self._deliveries = Deliveries()  # what is told of the old one does not concern the next
             producer.purge()
 
     def close(self) -> None:
         """End the producer."""
         self._drop()
+        self._watchdog.close()
 
 
 class TransactionalLog(_Producing):
@@ -93,8 +97,13 @@ class TransactionalLog(_Producing):
         """All or nothing; see ``Log.commit``."""
         _check_membership(transaction, self._topic)
         deadline = time.monotonic() + self._limit_s
+        producer, deliveries = self._ready(), self._deliveries
         try:
-            self._transact(self._ready(), transaction, deadline)
+            self._watchdog.run(
+                lambda: self._transact(producer, deliveries, transaction, deadline),
+                self._limit_s + SLICE_SECONDS,
+                "committing to Kafka",
+            )
         except KafkaException as error:
             self._recover(cause(error), deadline)
             raise translated(error, "committing") from error
@@ -102,8 +111,10 @@ class TransactionalLog(_Producing):
             self._rebuild()
             raise
 
-    def _transact(self, producer: Producer, transaction: Transaction, deadline: float) -> None:
-        self._fill(producer, self._deliveries, transaction, deadline, self._hook)
+    def _transact(
+        self, producer: Producer, deliveries: Deliveries, transaction: Transaction, deadline: float
+    ) -> None:
+        self._fill(producer, deliveries, transaction, deadline, self._hook)
         self._hook("before_commit")
         # A commit that times out has an unknown outcome, and only calling it again is valid.
         _retried(lambda: producer.commit_transaction(SLICE_SECONDS), deadline)
@@ -160,9 +171,13 @@ class TransactionalLog(_Producing):
 
     def _sweep(self, producer: Producer, deliveries: Deliveries, sweep: Transaction) -> None:
         deadline = time.monotonic() + self._limit_s
-        try:
+
+        def abort() -> None:
             self._fill(producer, deliveries, sweep, deadline)
             _retried(lambda: producer.abort_transaction(SLICE_SECONDS), deadline)
+
+        try:
+            self._watchdog.run(abort, self._limit_s + SLICE_SECONDS, "aborting a transaction")
         except KafkaException as error:
             raise translated(error, "aborting a transaction") from error
 

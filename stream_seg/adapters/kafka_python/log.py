@@ -14,7 +14,7 @@ from stream_seg.adapters.kafka_python.columns import enqueue, wait
 from stream_seg.adapters.kafka_python.connection import open_producer
 from stream_seg.adapters.kafka_python.membership import GroupToken, commit_offsets
 from stream_seg.adapters.kafka_python.refusals import translated
-from stream_seg.adapters.kafka_python.watchdog import Watchdog
+from stream_seg.adapters.watchdog import Watchdog
 from stream_seg.engine.ports import Membership, Transaction
 from stream_seg.errors import OwnershipLost, StreamSegError
 from stream_seg.settings.servers import KafkaSettings

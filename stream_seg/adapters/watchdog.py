@@ -43,8 +43,9 @@ class Watchdog:
     """Runs calls in a thread of its own, one at a time, and gives up on one that takes too long.
 
     kafka-python's ``commit_transaction``, ``abort_transaction`` and ``send_offsets_to_transaction`` have no
-    time-out. A call given up on is left behind in its thread, which does not keep the process alive; whatever
-    it works with must not be used again.
+    time-out, and librdkafka's ``send_offsets_to_transaction`` can hang for ever whatever its time-out
+    (librdkafka issue 5511, and seen here after a broker was killed). A call given up on is left behind in its
+    thread, which does not keep the process alive; whatever it works with must not be used again.
     """
 
     def __init__(self, name: str) -> None:
