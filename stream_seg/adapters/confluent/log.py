@@ -162,7 +162,7 @@ class TransactionalLog(_Producing):
                 except Exception:
                     self._rebuild()
                     raise
-            self._failed = False
+                self._failed = False
             return
         deliveries = Deliveries()
         producer = _open_transactional(self._settings, transactional_id, self._start_timeout_s, deliveries)

@@ -147,7 +147,7 @@ class TransactionalLog(_Producing):
                 except Exception:
                     self._rebuild()
                     raise
-            self._failed = False
+                self._failed = False
             return
         producer = open_transactional(
             self._settings, transactional_id, self._start_timeout_s, self._start_timeout_s
