@@ -113,7 +113,8 @@ def live_worker(
             outputs=LastLabels(client, f"{model}.{LABELS}"),
             now_s=time.time,
             snapshots=snapshots,
-            aside=_beside(stack),
+            committing=_beside(stack, "stream-seg-committer"),
+            minting=_beside(stack, "stream-seg-minter"),
         )
         clustering = settings.clustering
         options = Options(
@@ -133,10 +134,9 @@ def live_worker(
         yield Worker(plan_of(settings), identity.instance, topics, ports, options, observer, hook)
 
 
-def _beside(stack: ExitStack) -> Aside:
-    """A thread for the store, which waits for Redis most of its time."""
-    thread = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="stream-seg-store"))
-    return lambda work: thread.submit(work).result
+def _beside(stack: ExitStack, name: str) -> Aside:
+    """A thread that does one piece of work after the other."""
+    return stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix=name)).submit
 
 
 def _snapshots(settings: Settings, meta: dict[str, str], observer: Observer) -> FolderSnapshots:

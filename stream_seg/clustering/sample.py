@@ -40,10 +40,11 @@ def stratified_sample(
     sizes = np.bincount(labels, minlength=k)
     held = int(np.count_nonzero(sizes))
     quota = np.minimum(np.ceil(limit / 2 / held + limit / 2 * sizes / n).astype(np.int64), sizes)
-    order = np.lexsort((hash_unit(np.arange(n, dtype=np.uint64), seed), labels))
-    starts = np.cumsum(sizes) - sizes
-    rank = np.arange(n) - starts[labels[order]]
-    chosen = np.sort(order[rank < quota[labels[order]]])
+    priority = hash_unit(np.arange(n, dtype=np.uint64), seed)
+    bound = np.ones(k)
+    for c in np.flatnonzero(quota < sizes).tolist():
+        bound[c] = np.partition(priority[labels == c], quota[c])[quota[c]]
+    chosen = np.flatnonzero(priority < bound[labels])
     return chosen, sizes[labels[chosen]] / quota[labels[chosen]]
 
 

@@ -1,7 +1,7 @@
 """One commit: stage in the store, transact in Kafka, apply in the store (design §5).
 
-Staging overlaps with encoding. A batch is applied while the next one is fetched, decoded and computed; it has
-been before the next one is staged.
+All three go on while the next batch is fetched, decoded, computed and encoded; a batch is applied before the
+next one is staged.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from stream_seg.engine.edges import Aside, Wait
+from stream_seg.engine.checkpoint import Checkpoint
+from stream_seg.engine.edges import Aside, Running
 from stream_seg.engine.mark import Mark
 from stream_seg.engine.minter import Minted
 from stream_seg.engine.partition import Work
@@ -47,9 +48,10 @@ class OutputTopics:
 
 @dataclass(slots=True)
 class Committer:
-    """Commits the work of several partitions at once.
+    """Commits the work of several partitions at once, beside what goes on.
 
-    ``hook`` is called at each named step of the protocol.
+    ``hook`` is called at each named step of the protocol; ``committed`` with work that is committed and
+    applied, once its end is waited for.
     """
 
     topics: OutputTopics
@@ -59,47 +61,65 @@ class Committer:
     dead_letters: DeadLetters
     hook: Callable[[str], None]
     aside: Aside
-    _applied: Wait | None = None
+    committed: Callable[[list[Work]], None]
+    _running: tuple[Running[None], list[Work]] | None = None
 
     def commit(
-        self, work: Sequence[Work], tokens: Mapping[int, str], membership: Membership | None, known: int
+        self,
+        work: list[Work],
+        tokens: Mapping[int, str],
+        membership: Membership | None,
+        known: int,
+        then: Callable[[], None],
     ) -> None:
-        """All of ``work`` or nothing. After any exception only a take-over can tell which.
+        """Begin to commit all of ``work`` or nothing, after what was begun before, which may raise here.
 
-        ``known`` is the newest version that the caller knows of, 0 for none. Applying goes on afterwards: see
-        ``settle``.
+        ``known`` is the newest version that the caller knows of, 0 for none; ``then`` is called at the end,
+        beside what goes on as well. See ``settle``: after any exception only a take-over can tell what became
+        of it.
         """
-        if not work:
-            return
-        self.settle()
         ids = {w.partition: secrets.token_hex(8) for w in work}
-        self.hook("before_stage")
         batches = [(w.checkpoint, ids[w.partition], tokens[w.partition]) for w in work]
-        staged = self.aside(lambda: self.store.stage(batches))
-        offsets = {w.partition: self._committed(w, ids[w.partition], known) for w in work}
+        offsets = {w.partition: self._offset(w, ids[w.partition], known) for w in work}
         columns = [c for w in work for c in self._columns(w)]
         records = [r for w in work for r in self._records(w)]
-        staged()
-        self.hook("after_stage")
-        self.log.commit(Transaction(columns, records, offsets, membership))
-        self.hook("after_commit")
-        self._applied = self.aside(lambda: self._apply([(c.partition, i, t) for c, i, t in batches]))
+        transaction = Transaction(columns, records, offsets, membership)
+        self.settle()
+        self._running = (self.aside(lambda: self._commit(batches, transaction, then)), work)
+        if not self.log.beside:
+            self.settle()
 
-    def settle(self) -> None:
-        """Wait until what was committed last is applied; raises what applying it raised, once."""
-        applied, self._applied = self._applied, None
-        if applied is not None:
-            applied()
+    def settle(self, *, wait: bool = True) -> None:
+        """Wait until what was begun last is committed and applied; raises what that raised, once.
+
+        Without ``wait`` only if it has ended.
+        """
+        if self._running is None or not (wait or self._running[0].done()):
+            return
+        (running, work), self._running = self._running, None
+        running.result()
+        self.committed(work)
 
     def rest(self) -> None:
         """Wait like ``settle``, but leave it to that to raise."""
-        if self._applied is not None:
+        if self._running is not None:
             with suppress(StreamSegError):
-                self._applied()
+                self._running[0].result()
 
-    def _apply(self, batches: Sequence[tuple[int, str, str]]) -> None:
-        self.store.apply(batches)
+    def _commit(
+        self,
+        batches: Sequence[tuple[Checkpoint, str, str]],
+        transaction: Transaction,
+        then: Callable[[], None],
+    ) -> None:
+        self.hook("before_stage")
+        self.store.stage(batches)
+        self.hook("after_stage")
+        self.log.commit(transaction)
+        self.hook("after_commit")
+        self.store.apply([(checkpoint.partition, i, token) for checkpoint, i, token in batches])
         self.hook("after_apply")
+        then()
 
     def sweep(self, partitions: Sequence[int], membership: Membership | None) -> Transaction:
         """A transaction that touches all that one over ``partitions`` can have touched; to be aborted."""
@@ -113,7 +133,8 @@ class Committer:
     def commit_version(self, minted: Minted, first: Committed, membership: Membership | None) -> None:
         """A new version together with partition 0's committed offset ``first``, which is marked with it.
 
-        So an old owner of partition 0 cannot mint, and a new one knows what it must have read.
+        So an old owner of partition 0 cannot mint, and a new one knows what it must have read. Nothing else
+        may be under way: ``first`` would set the offset back.
         """
         records = [
             self._model_record(key, value, minted.version.as_of_ms) for key, value in version_records(minted)
@@ -123,7 +144,7 @@ class Committer:
         self.log.commit(Transaction((), records, {0: first._replace(metadata=mark.text)}, membership))
         self.hook("after_mint")
 
-    def _committed(self, work: Work, batch_id: str, known: int) -> Committed:
+    def _offset(self, work: Work, batch_id: str, known: int) -> Committed:
         end = work.outcome.end
         mark = Mark(end.batch, batch_id, work.checkpoint.numbers.version, known, self.topics.models)
         return Committed(end.next_offset, mark.text)

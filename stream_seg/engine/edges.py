@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from stream_seg.engine.livemint import Patience
 from stream_seg.engine.minter import Minted
@@ -12,6 +13,9 @@ from stream_seg.engine.partition import Work
 from stream_seg.engine.ports import DeadLetters, Log, Models, Outputs, Source, Store
 from stream_seg.engine.snapshots import NoSnapshots, Snapshots
 from stream_seg.events.records import Decoded, RawRecords
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Decoder(Protocol):
@@ -21,28 +25,37 @@ class Decoder(Protocol):
         """Every record as an event or as a rejected one."""
 
 
-Wait = Callable[[], None]
-"""Wait until work is done, and raise what it raised."""
-Aside = Callable[[Callable[[], None]], Wait]
-"""Begin work beside what goes on, one piece after the other."""
+class Running(Protocol[T_co]):
+    """Work begun beside what goes on (a ``concurrent.futures.Future`` is one)."""
+
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+
+    def result(self) -> T_co:
+        """Wait until it has ended; what it returned, or raises what it raised."""
 
 
-def at_once(work: Callable[[], None]) -> Wait:
+class Aside(Protocol):
+    """Begins work beside what goes on, one piece after the other."""
+
+    def __call__(self, work: Callable[[], T], /) -> Running[T]:
+        """Begin ``work`` once what was begun before has ended."""
+
+
+def at_once(work: Callable[[], T]) -> Running[T]:
     """Do work before anything else goes on: an ``Aside`` without threads."""
-    work()
-    return _nothing
-
-
-def _nothing() -> None:
-    return
+    future: Future[T] = Future()
+    future.set_result(work())
+    return future
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The worker's edges.
 
-    ``now_s`` is wall time in seconds since 1970 (for patience and people, never for labels); ``aside`` is
-    how the store is written to while the worker computes.
+    ``now_s`` is wall time in seconds since 1970 (for patience and people, never for labels); ``committing``
+    and ``minting`` are where batches are committed and the next version is thought about while the worker
+    computes.
     """
 
     source: Source
@@ -54,7 +67,8 @@ class Ports:
     outputs: Outputs
     now_s: Callable[[], float]
     snapshots: Snapshots = field(default_factory=NoSnapshots)
-    aside: Aside = at_once
+    committing: Aside = at_once
+    minting: Aside = at_once
 
 
 @dataclass(frozen=True, slots=True)

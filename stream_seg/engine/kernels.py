@@ -328,6 +328,28 @@ def run_pass(
 
 
 @kernel
+def count_reverted(
+    rows: NDArray[np.int64],
+    origin: NDArray[np.int32],
+    target: NDArray[np.int32],
+    dwell_ms: NDArray[np.int64],
+    longest_ms: int,
+    former: NDArray[np.int32],
+) -> int:
+    """Count the changes of segment, in order, that take a row back within ``longest_ms``.
+
+    ``former`` int32 [used], which segment each row came from last, follows them.
+    """
+    reverted = 0
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        if former[row] == target[i] and dwell_ms[i] <= longest_ms:
+            reverted += 1
+        former[row] = origin[i]
+    return reverted
+
+
+@kernel
 def explain_pass(
     now: int,
     moved: bool,  # noqa: FBT001 - a kernel's argument

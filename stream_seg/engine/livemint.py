@@ -96,8 +96,15 @@ class LiveMinter:
 
     def check(self, gathered: Gathered, now_s: float) -> tuple[Minted | None, bool]:
         """(a new version if one is due, whether a check is still owed because a partition is waited for)."""
+        if not self.minter.due(*totals(gathered.reports)):
+            return None, False
+        standing, owed = self.standing(gathered, now_s)
+        return (None, owed) if standing is None else (self.minter.check(standing), False)
+
+    def standing(self, gathered: Gathered, now_s: float) -> tuple[Standing | None, bool]:
+        """(what a check is to be made of, whether it has to wait for a partition)."""
         current = self.minter.current
-        if current is None or not self.minter.due(*totals(gathered.reports)):
+        if current is None:
             return None, False
         parts: list[ClusterSums] = []
         for partition, report in sorted(gathered.reports.items()):
@@ -120,7 +127,7 @@ class LiveMinter:
             sample=lambda: _union(gathered.samples, current),
             changes=changes_of(gathered.reports),
         )
-        return self.minter.check(standing), False
+        return standing, False
 
 
 def horizon(gathered: Gathered) -> int | None:

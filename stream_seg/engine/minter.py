@@ -145,12 +145,16 @@ class Minter:
         new_events, new_rows = events - self.events, rows_passed - self.rows_passed
         return new_events >= self.events_to_check or new_rows >= self.rows_to_check
 
+    def count_from(self, standing: Standing) -> None:
+        """Count anew from there to the next check."""
+        self.events, self.rows_passed = standing.events, standing.rows_passed
+
     def check(self, standing: Standing) -> Minted | None:
         """Make the next version if the population asks for one; counting starts anew either way."""
         current = self.current
         if current is None:
             raise ValueError("there is no version to follow: seed the first one")
-        self.events, self.rows_passed = standing.events, standing.rows_passed
+        self.count_from(standing)
         standing = replace(standing, sample=cache(standing.sample))
         if self._held_back(current, standing):
             return None

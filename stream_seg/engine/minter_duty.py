@@ -1,16 +1,18 @@
 """What the owner of partition 0 does beside its own work: mint, and say how far anyone may go (design §4).
 
 A version is committed together with partition 0's offset, so an old owner of that partition cannot mint. The
-store gets its copy afterwards, and only upwards.
+store gets its copy afterwards, and only upwards. A check is made beside what goes on, and has ended before
+the next one is due: no batch is labelled by a model that follows the population from farther away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from stream_seg.engine.committer import Committer
-from stream_seg.engine.edges import Observer, Ports
+from stream_seg.engine.edges import Observer, Ports, Running
 from stream_seg.engine.livemint import Gathered, LiveMinter, horizon, totals
 from stream_seg.engine.minter import Minted
 from stream_seg.engine.partition import LivePartition
@@ -34,6 +36,7 @@ class MinterDuty:
     registry: Registry
     ports: Ports
     observer: Observer
+    _checking: Running[Minted | None] | None = None
 
     def follow(self) -> None:
         """Read what is new in the models topic."""
@@ -43,6 +46,7 @@ class MinterDuty:
         """After a take-over of partition 0: publish the newest version, or all where the store lost data."""
         newest = self.registry.newest
         if 0 in owned and newest is not None:
+            self._forget()
             self._publish(all_versions=lost_data)
             self.minter.resume(newest, self.reporter.gather(owned))
 
@@ -75,11 +79,31 @@ class MinterDuty:
             self.ports.store.put_horizon(horizon(gathered), owned[0].token)
 
     def _check(self, gathered: Gathered, owned: Owned) -> tuple[Minted | None, bool]:
-        if not self.minter.minter.due(*totals(gathered.reports)):
+        """(what a check has come to, whether one is owed: it cannot begin yet, or has not ended)."""
+        due = self.minter.minter.due(*totals(gathered.reports))
+        if self._checking is None and due:
+            gathered = self.reporter.with_samples(gathered, owned)
+            standing, owed = self.minter.standing(gathered, self.ports.now_s())
+            if standing is None:
+                return None, owed
+            self.minter.minter.count_from(standing)
+            self._checking = self.ports.minting(partial(self.minter.minter.check, standing))
+            due = False
+        if self._checking is None:
             return None, False
-        return self.minter.check(self.reporter.with_samples(gathered, owned), self.ports.now_s())
+        if not (due or self._checking.done()):
+            return None, True
+        checking, self._checking = self._checking, None
+        return checking.result(), False
+
+    def _forget(self) -> None:
+        """Drop a check that has begun under another ownership."""
+        checking, self._checking = self._checking, None
+        if checking is not None:
+            checking.result()
 
     def _commit(self, minted: Minted, membership: Membership) -> None:
+        self.committer.settle()
         first = self.ports.source.committed(0)
         if first is None:
             raise OwnershipLost("the group's offset of partition 0 is gone: take it over again")

@@ -6,7 +6,14 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from stream_seg.engine.kernels import DRIVERS, Drivers, LabelColumns, explain_pass, run_pass
+from stream_seg.engine.kernels import (
+    DRIVERS,
+    Drivers,
+    LabelColumns,
+    count_reverted,
+    explain_pass,
+    run_pass,
+)
 from stream_seg.engine.outcome import BEHAVIOUR, NOWHERE, SILENCE, Transitions
 from stream_seg.engine.state import DAY_MS, UNKNOWN, Changes, Numbers, State
 from stream_seg.events.batch import EventBatch
@@ -171,17 +178,7 @@ def _count(
 
     A row may change several times in one batch.
     """
-    former = state.rows.former
-    reverted = 0
-    if cause == BEHAVIOUR:
-        for row, left, entered, dwell in zip(
-            rows.tolist(), origin.tolist(), target.tolist(), dwell_ms.tolist(), strict=True
-        ):
-            reverted += int(former[row]) == entered and dwell <= REVERTED_MS
-            former[row] = left
-    else:
-        reverted = int(((former[rows] == target) & (dwell_ms <= REVERTED_MS)).sum())
-        former[rows] = origin
+    reverted = count_reverted(rows, origin, target, dwell_ms, REVERTED_MS, state.rows.former)
     made = [0, 0, 0]
     made[cause] = len(rows)
     counted = state.numbers.changes + Changes((made[0], made[1], made[2]), reverted)

@@ -130,9 +130,12 @@ class Log(Protocol):
     In mode exactly once one Kafka transaction; in mode at least once the records are acknowledged first,
     then the offsets are committed. After any exception the outcome is unknown: the log has rebuilt its
     producer, and the caller must look at what is committed.
+
+    ``beside`` says whether a commit may go on while the source is polled.
     """
 
     transactional_id: str
+    beside: bool
 
     def commit(self, transaction: Transaction) -> None:
         """All or nothing (exactly once).

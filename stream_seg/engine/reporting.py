@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -13,9 +13,14 @@ from stream_seg.engine.plan import ModelPlan
 from stream_seg.engine.ports import Store
 from stream_seg.engine.reports import Report, Sample, draw_sample
 
+Drawn = tuple[Report, str, Sample | None]
+"""A report, the token it is signed with, and perhaps a sample."""
+
 REPORT_EVERY_S = 0.2
 """A partition without new batches reports this often."""
 RATE_OVER_S = 1.0
+SAMPLE_EVERY_S = 1.0
+"""Where passes follow each other faster, as in a backfill, not each is sampled for other workers."""
 SIZES_EVERY_S = 0.5
 """Segments' sizes follow within a second."""
 
@@ -45,6 +50,7 @@ class Reporter:
     partitions: int
     now_s: Callable[[], float]
     _reported_at: dict[int, float] = field(default_factory=dict)
+    _sampled_at: dict[int, float] = field(default_factory=dict)
     _rates: dict[int, _Rate] = field(default_factory=dict)
     _sizes_at: float = 0.0
     sizes_dirty: bool = False
@@ -55,11 +61,26 @@ class Reporter:
 
     def report(self, owned: LivePartition, *, force: bool = False) -> None:
         """Leave a partition's report, with a new sample after a pass, if it is due or forced."""
-        if not force and not self.due(owned.number):
-            return
-        sample = owned.new_sample(self.sample_rows, self.plan.seed)
-        self.store.put_report(self.signed(owned), owned.token, sample)
-        self._reported_at[owned.number] = self.now_s()
+        if force or self.due(owned.number):
+            self.put([self.drawn(owned, owned.token)])
+
+    def drawn(self, owned: LivePartition, token: str) -> Drawn:
+        """A partition's report as it stands, to be ``put`` once that is committed.
+
+        A new sample goes with it where there has been a pass since the last one, and that is not just now.
+        """
+        now, sample = self.now_s(), None
+        if now - self._sampled_at.get(owned.number, 0.0) >= SAMPLE_EVERY_S:
+            sample = owned.new_sample(self.sample_rows, self.plan.seed)
+        if sample is not None:
+            self._sampled_at[owned.number] = now
+        self._reported_at[owned.number] = now
+        return self.signed(owned), token, sample
+
+    def put(self, drawn: Sequence[Drawn]) -> None:
+        """Leave reports in the store."""
+        for report, token, sample in drawn:
+            self.store.put_report(report, token, sample)
 
     def signed(self, owned: LivePartition) -> Report:
         """A partition's report with what people want to know."""

@@ -1,13 +1,14 @@
 """The live worker: one member of the consumer group, driving ``step`` over the partitions it owns.
 
-Each round polls, decodes, steps, and commits what all partitions have, as one batch each. Kafka's committed
-offset is the decision record: after any exception the states concerned are thrown away and their partitions
-taken over again, by looking at what is committed.
+Each round polls, decodes, steps, and has committed what all partitions have, as one batch each, while the
+next round goes on. Kafka's committed offset is the decision record: after any exception the states concerned,
+which may be a batch ahead of it, are thrown away and their partitions taken over again, by looking at what
+is committed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 
 from stream_seg.engine.committer import Committer, OutputTopics
@@ -57,7 +58,14 @@ class Worker:
         self.owned: dict[int, LivePartition] = {}
         self._hook = hook
         self._committer = Committer(
-            topics, plan.features, ports.store, ports.log, ports.dead_letters, hook, ports.aside
+            topics,
+            plan.features,
+            ports.store,
+            ports.log,
+            ports.dead_letters,
+            hook,
+            ports.committing,
+            self._committed,
         )
         self._reporter = Reporter(plan, ports.store, options.worker, options.partitions, ports.now_s)
         minter = LiveMinter(plan, instance, options.patience, options.until_end)
@@ -104,6 +112,7 @@ class Worker:
             self.owned.pop(partition, None)
         self._waiting = (self._waiting | polled.gained) & polled.assigned
         try:
+            self._committer.settle(wait=False)
             for partition, records in polled.records.items():
                 if partition in self.owned:
                     self.owned[partition].feed(self.ports.decoder.decode(records))
@@ -143,7 +152,7 @@ class Worker:
         self._committed_at = self.ports.now_s() if work else self._committed_at
         self._commit(work)
         self._drained = all(p.queue.empty for p in self.owned.values())
-        self._report_all(changed={w.partition for w in work})
+        self._report_all()
         self._duty.mint(self.owned, membership)
         self._reporter.refresh_sizes()
 
@@ -200,11 +209,13 @@ class Worker:
         tokens = {w.partition: self.owned[w.partition].token for w in work}
         newest = self.registry.newest
         known = 0 if newest is None else newest.version
-        self._committer.commit(work, tokens, self._membership, known)
-        self._reporter.sizes_dirty = True
-        self._note(work)
+        reports = [self._reporter.drawn(self.owned[p], token) for p, token in tokens.items()]
+        self._committer.commit(
+            work, tokens, self._membership, known, then=lambda: self._reporter.put(reports)
+        )
 
-    def _note(self, work: list[Work]) -> None:
+    def _committed(self, work: list[Work]) -> None:
+        self._reporter.sizes_dirty = True
         progress = self.progress
         for w in work:
             progress.events += 0 if w.outcome.events is None else len(w.outcome.events)
@@ -218,16 +229,17 @@ class Worker:
             progress.remaining = sum(max(n, 0) for n in left)
         self.observer.committed(progress, work)
 
-    def _report_all(self, changed: Iterable[int] = ()) -> None:
+    def _report_all(self) -> None:
         for owned in self.owned.values():
-            self._reporter.report(owned, force=owned.number in changed)
+            self._reporter.report(owned)
 
     def _snapshot(self) -> None:
-        """Have what is owned copied, if that is due: between two rounds it is just what is committed."""
+        """Have what is owned copied, if that is due, as it is committed."""
         snapshots, owned = self.ports.snapshots, list(self.owned.values())
         if not owned or self._waiting or self.registry.newest is None:
             return
         if snapshots.due(self.ports.now_s()):
+            self._committer.settle()
             self._duty.follow()  # an open transaction of somebody else's can hide what we have adopted
             if all((p.number, p.numbers.version) in self.registry.adoptions for p in owned):
                 snapshots.save([p.state for p in owned], self.registry, self.ports.now_s())

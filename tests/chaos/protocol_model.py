@@ -12,11 +12,11 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from stream_seg.adapters.memory import MemoryStore
 from stream_seg.engine.committer import OutputTopics
-from stream_seg.engine.edges import Options, Ports, Progress, Wait, at_once
+from stream_seg.engine.edges import Options, Ports, Progress, at_once
 from stream_seg.engine.livemint import Patience
 from stream_seg.engine.minter import Minted
 from stream_seg.engine.partition import Work
@@ -33,6 +33,8 @@ TOPICS = OutputTopics("orders", "m.labels", "m.transitions", "m.models")
 RECORDS_A_POLL = 9
 TICK_S = 0.05
 PATIENCE_S = 60.0
+
+T = TypeVar("T")
 
 
 class Killed(BaseException):
@@ -185,6 +187,7 @@ class ModelLog:
     transactional_id: str
     steps: Steps
     epoch: int | None = None
+    beside: bool = True
 
     def commit(self, transaction: Transaction) -> None:
         try:
@@ -303,20 +306,26 @@ class Actor:
             self.steps.next()
 
 
-def late(work: Callable[[], None]) -> Wait:
-    """Do work when it is waited for, and not before."""
-    done: Future[None] = Future()
+class Late(Generic[T]):
+    """Work that is done when it is waited for, and not before (an ``Aside`` and its ``Running``)."""
 
-    def wait() -> None:
-        if not done.done():
+    def __init__(self, work: Callable[[], T]) -> None:
+        """Note what is to be done."""
+        self._work = work
+        self._ended: Future[T] = Future()
+
+    def done(self) -> bool:
+        """Say whether somebody has waited for it."""
+        return self._ended.done()
+
+    def result(self) -> T:
+        """Do it, the first time."""
+        if not self._ended.done():
             try:
-                work()
-                done.set_result(None)
+                self._ended.set_result(self._work())
             except BaseException as error:  # noqa: BLE001 - raised again to whoever waits
-                done.set_exception(error)
-        done.result()
-
-    return wait
+                self._ended.set_exception(error)
+        return self._ended.result()
 
 
 class World:
@@ -356,7 +365,8 @@ class World:
             dead_letters=NoLetters(),
             outputs=NoOutputs(),
             now_s=self.now_s,
-            aside=late if len(self.actors) % 2 else at_once,
+            committing=Late if len(self.actors) % 2 else at_once,
+            minting=Late if len(self.actors) % 2 else at_once,
         )
         options = Options(
             worker=name,

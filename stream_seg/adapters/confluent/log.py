@@ -42,6 +42,8 @@ def _no_hook(_: str) -> None:
 class _Producing:
     """What both logs share: a producer that is made when it is needed, and again after it was dropped."""
 
+    beside = True
+
     def __init__(
         self, settings: KafkaSettings, topic: str, start_timeout_s: float, hooks: Hook | None
     ) -> None:

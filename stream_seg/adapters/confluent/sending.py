@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
+import numpy as np
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from stream_seg.adapters.confluent.refusals import cause
@@ -65,11 +66,12 @@ class Deliveries:
 
     def _produce_columns(self, producer: Producer, columns: Records, deadline: float) -> None:
         topic, partition, produce = columns.topic, columns.partition, producer.produce
-        for key, value, timestamp in zip(columns.keys, columns.values, columns.timestamps_ms, strict=True):
+        timestamps = np.maximum(columns.timestamps_ms, EARLIEST_MS).tolist()
+        for key, value, timestamp in zip(columns.keys, columns.values, timestamps, strict=True):
             try:
-                produce(topic, value, key, partition=partition, timestamp=max(EARLIEST_MS, int(timestamp)))
+                produce(topic, value, key, partition=partition, timestamp=timestamp)
             except BufferError:
-                self._produce(producer, Record(topic, partition, key, value, int(timestamp)), deadline)
+                self._produce(producer, Record(topic, partition, key, value, timestamp), deadline)
 
     def _produce(self, producer: Producer, record: Record, deadline: float) -> None:
         partition = ANY_PARTITION if record.partition is None else record.partition

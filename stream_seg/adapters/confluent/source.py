@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -284,14 +285,15 @@ def _consumer_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
     return {**{name: value for name, value in ours.items() if name not in theirs}, **fixed}
 
 
-def _raw(messages: list[Any], single_partition: bool) -> RawRecords:  # noqa: FBT001 - as RawRecords has it
+def _raw(messages: list[Message], single_partition: bool) -> RawRecords:  # noqa: FBT001 - as RawRecords has it
     """Turn one partition's messages, in offset order, into columns."""
-    offsets = [message.offset() for message in messages]
+    offset = np.fromiter(map(Message.offset, messages), dtype=np.int64, count=len(messages))
+    times = map(itemgetter(1), map(Message.timestamp, messages))
     return RawRecords(
-        keys=[message.key() for message in messages],
-        values=[message.value() for message in messages],
-        offset=np.array(offsets, dtype=np.int64),
-        timestamp_ms=np.array([message.timestamp()[1] for message in messages], dtype=np.int64),
-        next_offset=offsets[-1] + 1,
+        keys=list(map(Message.key, messages)),
+        values=list(map(Message.value, messages)),
+        offset=offset,
+        timestamp_ms=np.fromiter(times, dtype=np.int64, count=len(messages)),
+        next_offset=int(offset[-1]) + 1,
         single_partition=single_partition,
     )

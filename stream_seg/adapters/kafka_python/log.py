@@ -42,6 +42,8 @@ def _no_hook(_: str) -> None:
 class _Producing:
     """What both logs share: a producer that is made when it is needed, and again after any failure."""
 
+    beside = True
+
     def __init__(
         self, settings: KafkaSettings, topic: str, start_timeout_s: float, hooks: Hook | None
     ) -> None:
@@ -186,6 +188,7 @@ class AtLeastOnceLog(_Producing):
     """``Log`` that is at least once: records acknowledged, then offsets committed as a group member."""
 
     transactional_id = ""
+    beside = False  # offsets are committed by the consumer, which is one thread's at a time
 
     def __init__(
         self, settings: KafkaSettings, *, topic: str, start_timeout_s: float = 10.0, hooks: Hook | None = None
