@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from stream_seg.engine.ports import Committed, Record
     from stream_seg.events.batch import Rejected
     from stream_seg.settings import Settings
+    from stream_seg.settings.servers import KafkaSettings
 
 __all__ = ["run_history"]
 
@@ -54,8 +55,12 @@ RUNNING_S: Final = 3.0
 CONTRACT: Final = "1"
 
 
-def run_history(settings: Settings, options: ReplayOptions) -> int:
-    """Replay the topic; the exit status.
+def run_history(
+    settings: Settings,
+    options: ReplayOptions,
+    connecting: Callable[[KafkaSettings], KafkaClient] = connect,
+) -> int:
+    """Replay the topic; the exit status. ``connecting`` gives the Kafka client.
 
     Raises ``UsageError`` for what cannot be replayed so, ``StateError`` where what was committed does not
     come again, and ``ServerError``.
@@ -63,7 +68,7 @@ def run_history(settings: Settings, options: ReplayOptions) -> int:
     _check_asked(settings, options)
     model = replay_model(settings, options.name)
     with ExitStack() as stack:
-        client = stack.enter_context(closing(connect(settings.kafka)))
+        client = stack.enter_context(closing(connecting(settings.kafka)))
         store = stack.enter_context(closing(RedisStore.connect(settings.redis.url, model)))
         history = stack.enter_context(closing(client.history(settings.topic, model)))
         replay = _Replay(settings, options, model, client, store, history, stack)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-__all__ = ["Results", "Run", "Spread", "percentile", "rates", "ratios", "spread"]
+__all__ = ["FileReplay", "Results", "Run", "Spread", "percentile", "rates", "ratios", "spread"]
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -28,12 +28,28 @@ class Run(msgspec.Struct, frozen=True):
         return self.events / self.seconds
 
 
+class FileReplay(msgspec.Struct, frozen=True):
+    """A replay of a file, without servers.
+
+    ``seconds`` in all, ``pass_s`` of it in passes over ``pass_rows`` customers, ``minting_s`` in making
+    ``versions`` and in checks that made none.
+    """
+
+    events: int
+    seconds: float
+    pass_rows: int
+    pass_s: float
+    versions: int
+    minting_s: float
+
+
 class Results(msgspec.Struct):
     """Everything that was measured.
 
     ``throughput``: workload → contender → a run for each round, in order. ``core``: workload → stage →
     microseconds of processor time an event (passes: a row), one for each round. ``lookups`` and ``latency``:
-    what → milliseconds by percentile. ``replay``: workload → rows a second, one for each round.
+    what → milliseconds by percentile. ``replay``: workload → a replay of a file for each round.
+    ``topic_replay``: workload → contender → a run for each round, in order.
     """
 
     machine: dict[str, str] = {}
@@ -43,7 +59,8 @@ class Results(msgspec.Struct):
     scale: dict[str, dict[str, float]] = {}
     lookups: dict[str, dict[str, float]] = {}
     latency: dict[str, dict[str, float]] = {}
-    replay: dict[str, list[float]] = {}
+    replay: dict[str, list[FileReplay]] = {}
+    topic_replay: dict[str, dict[str, list[Run]]] = {}
 
 
 class Spread(NamedTuple):

@@ -1,25 +1,44 @@
-"""Replay of a Parquet file, in one process without servers."""
+"""Replay: of a Parquet file, in one process without servers, and of a topic, beside a live worker over it."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from consumers.bench.figures import FileReplay, Run
+from consumers.bench.living import live
+from consumers.bench.processes import Clock, apart
 from consumers.bench.warm import compile_kernels
-from consumers.replay import Outputs, replay_events
+from consumers.replay import Outputs, replay_events, replay_model
 from consumers.replay_driver import driver_of
+from consumers.replay_history import run_history
+from consumers.replay_options import ReplayOptions
 from stream_seg.adapters.files import FileSource
+from stream_seg.adapters.kafka import KafkaClient, connect
+from stream_seg.engine.minter import Minter
+from stream_seg.engine.moves import Moves
 
 if TYPE_CHECKING:
-    from consumers.bench.workload import Workload
-    from stream_seg.settings import Settings
+    from collections.abc import Callable, Iterator
 
-__all__ = ["replay_rate", "write_parquet"]
+    from consumers.bench.stand import Client, Stand
+    from consumers.bench.workload import Workload
+    from stream_seg.engine.state import State
+    from stream_seg.settings import Settings
+    from stream_seg.settings.servers import KafkaSettings
+
+__all__ = ["LIVE", "REPLAY", "file_replay", "topic_replays", "write_parquet"]
+
+LIVE: Final = "live, exactly once"
+REPLAY: Final = "replay from the topic"
 
 
 def write_parquet(workload: Workload, path: Path) -> None:
@@ -35,8 +54,8 @@ def write_parquet(workload: Workload, path: Path) -> None:
     ).write_parquet(path)
 
 
-def replay_rate(settings: Settings, workload: Workload) -> float:
-    """Rows a second of a replay that keeps nothing, minting included."""
+def file_replay(settings: Settings, workload: Workload) -> FileReplay:
+    """A replay that keeps nothing, with the time in passes and in minting apart."""
     compile_kernels(settings)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "orders.parquet"
@@ -47,6 +66,121 @@ def replay_rate(settings: Settings, workload: Workload) -> float:
         driver = driver_of(
             settings, {0: 0}, instance="bench", on_step=outputs.step, on_version=outputs.version
         )
+        with (
+            _time_in(Moves, "add_pass", _customers) as passes,
+            _time_in(Minter, "first") as seeding,
+            _time_in(Minter, "check") as checks,
+        ):
+            began = time.perf_counter()
+            replay_events(source, driver, outputs)
+            seconds = time.perf_counter() - began
+    return FileReplay(
+        events=workload.events,
+        seconds=seconds,
+        pass_rows=sum(customers for _, customers in passes),
+        pass_s=sum(taken for taken, _ in passes),
+        versions=outputs.tally.versions,
+        minting_s=sum(taken for taken, _ in (*seeding, *checks)),
+    )
+
+
+def _customers(moves: Moves, state: State, *_: object) -> int:  # noqa: ARG001 - the method's signature
+    return state.rows.residents
+
+
+class _Watched:
+    """Somebody who is seen at work: after each of some calls, ``told`` hears its name and what came of it."""
+
+    def __init__(self, who: object, told: Callable[[str, object], None], *names: str) -> None:
+        self._who, self._told, self._names = who, told, names
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - everything that it has
+        found = getattr(self._who, name)
+        if name not in self._names:
+            return found
+
+        def call(*args: object, **kwargs: object) -> object:
+            result = found(*args, **kwargs)
+            self._told(name, result)
+            return result
+
+        return call
+
+
+@contextmanager
+def _time_in(
+    owner: type, method: str, size: Callable[..., int] = lambda *_: 0
+) -> Iterator[list[tuple[float, int]]]:
+    """Seconds, and ``size`` of the arguments, of every call of a method meanwhile.
+
+    For a process that does nothing else.
+    """
+    plain, found = getattr(owner, method), list[tuple[float, int]]()
+
+    @wraps(plain)
+    def timed(*args: object) -> object:
+        before = size(*args)
         began = time.perf_counter()
-        replay_events(source, driver, outputs)
-        return workload.events / (time.perf_counter() - began)
+        result = plain(*args)
+        found.append((time.perf_counter() - began, before))
+        return result
+
+    setattr(owner, method, timed)
+    try:
+        yield found
+    finally:
+        setattr(owner, method, plain)
+
+
+def topic_replays(
+    stand: Stand, workload: Workload, rounds: int, tell: Callable[[str], None]
+) -> dict[str, list[Run]]:
+    """Runs of a live worker and of a replay over the same topic in turn, by client; a run each a round."""
+    found: dict[str, list[Run]] = {}
+    with stand.topic(workload.partitions) as topic:
+        tell(f"{workload.kind}: {workload.events:,} events go to a topic")
+        stand.feed(workload, topic)
+        for number in range(rounds):
+            for client in stand.clients:
+                for what, run in (
+                    (LIVE, apart(live, stand, topic, workload.events, client, mode="exactly_once")),
+                    (REPLAY, apart(_topic_replay, stand, topic, workload.events, client)),
+                ):
+                    found.setdefault(f"{client}: {what}", []).append(run)
+                    head = f"{workload.kind}, round {number + 1} of {rounds}"
+                    tell(f"{head}: {client}: {what}: {run.rate:,.0f} events/s")
+    return found
+
+
+def _topic_replay(stand: Stand, topic: str, events: int, client: Client) -> Run:
+    """Replay a topic as ``stream-seg replay`` does; from the first record read to the last commit."""
+    settings, clock, name = stand.model(client, "exactly_once", topic), Clock(), "bench"
+    compile_kernels(settings)
+    model = settings.model.model_copy(update={"name": replay_model(settings, name)})
+    redis_cpu = stand.redis_cpu_s()
+    try:
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+            run_history(settings, ReplayOptions(name), connecting=_timing(clock))
+        redis_cpu = stand.redis_cpu_s() - redis_cpu
+    finally:
+        stand.clear(replace(settings, model=model))
+    return Run(events, clock.seconds, clock.cpu_s, redis_cpu)
+
+
+def _timing(clock: Clock) -> Callable[[KafkaSettings], KafkaClient]:
+    """A client that starts the clock with the first records read and stops it with every commit."""
+
+    def polled(_: str, found: object) -> None:
+        if found:
+            clock.start()
+
+    def connecting(settings: KafkaSettings) -> KafkaClient:
+        client = connect(settings)
+        history, log = client.history, client.log
+        client.history = lambda *args: _Watched(history(*args), polled, "poll")  # type: ignore[method-assign]
+        client.log = lambda *args, **named: _Watched(  # type: ignore[method-assign]
+            log(*args, **named), lambda *_: clock.stop(), "commit"
+        )
+        return client
+
+    return connecting

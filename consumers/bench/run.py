@@ -17,7 +17,7 @@ from consumers.bench.latency import latency
 from consumers.bench.lookups import lookups
 from consumers.bench.machine import machine
 from consumers.bench.processes import apart
-from consumers.bench.replaying import replay_rate
+from consumers.bench.replaying import file_replay, topic_replays
 from consumers.bench.scale import scale
 from consumers.bench.stand import Stand
 from consumers.bench.tables import markdown
@@ -105,7 +105,7 @@ def run_bench(settings: Settings, options: BenchOptions) -> int:
 def measured(stand: Stand, options: BenchOptions, tell: Callable[[str], None]) -> Results:
     """Measure the wanted suites."""
     sizes, suites = options.sizes, options.suites
-    servers = bool({"throughput", "lookups", "latency"} & set(suites))
+    servers = bool({"throughput", "lookups", "latency", "replay"} & set(suites))
     results = Results(machine=machine(stand.redis_url if servers else None))
     results.settings = {"events of a run": f"{sizes.events:,}", "rounds": str(sizes.rounds)}
     if "core" in suites:
@@ -152,5 +152,8 @@ def _replay(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str], 
     for number in range(sizes.rounds):
         for kind in KINDS:
             tell(f"replay of Parquet, {kind}, round {number + 1} of {sizes.rounds}")
-            rate = apart(replay_rate, settings, Workload(kind, sizes.replay_events))
-            results.replay.setdefault(kind, []).append(rate)
+            found = apart(file_replay, settings, Workload(kind, sizes.replay_events))
+            results.replay.setdefault(kind, []).append(found)
+    for kind in KINDS:
+        workload = Workload(kind, sizes.events)
+        results.topic_replay[kind] = topic_replays(stand, workload, sizes.rounds, tell)

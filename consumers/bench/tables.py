@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from consumers.bench.core import PASS, STAGES
 from consumers.bench.figures import Spread, rates, ratios, spread
+from consumers.bench.replaying import LIVE, REPLAY
 from consumers.bench.throughput import NAIVE, copy_name, live_name
 
 if TYPE_CHECKING:
-    from consumers.bench.figures import Results, Run
+    from collections.abc import Callable
+
+    from consumers.bench.figures import FileReplay, Results, Run
     from consumers.bench.stand import Client
 
 __all__ = ["markdown"]
@@ -28,6 +31,7 @@ def markdown(results: Results) -> str:
         _milliseconds("Lookups, ms", results.lookups),
         _latency(results) if results.latency else "",
         _replay(results) if results.replay else "",
+        _topic_replay(results) if results.topic_replay else "",
         _scale(results) if results.scale else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -110,8 +114,33 @@ def _latency(results: Results) -> str:
 
 
 def _replay(results: Results) -> str:
-    rows = [[kind, _spread(spread(found), ",.0f")] for kind, found in results.replay.items()]
-    return "### Replay of a Parquet file, rows/s\n\n" + _table(["", "median (least – most)"], rows)
+    def row(what: str, figure: Callable[[FileReplay], float], form: str = ",.0f") -> list[str]:
+        return [what, *(_spread(spread(list(map(figure, runs))), form) for runs in results.replay.values())]
+
+    rows = [
+        row(
+            "events/s, passes and minting apart",
+            lambda run: run.events / (run.seconds - run.pass_s - run.minting_s),
+        ),
+        row("passes, customers/s", lambda run: run.pass_rows / run.pass_s),
+        row("minting, ms a version", lambda run: run.minting_s / run.versions * 1000, ".1f"),
+        row("versions", lambda run: run.versions),
+        row("events/s, passes and minting included", lambda run: run.events / run.seconds),
+    ]
+    return "### Replay of a Parquet file: median (least – most)\n\n" + _table(["", *results.replay], rows)
+
+
+def _topic_replay(results: Results) -> str:
+    kinds = results.topic_replay.values()
+    contenders = list(next(iter(kinds)))
+    rows = [[name, *(_spread(rates(runs[name]), ",.0f") for runs in kinds)] for name in contenders]
+    for client in _CLIENTS:
+        names = f"{client}: {REPLAY}", f"{client}: {LIVE}"
+        if names[0] in contenders:
+            found = [_spread(ratios(*(runs[name] for name in names))) for runs in kinds]
+            rows.append([f"{names[0]} ÷ {LIVE}", *found])
+    title = "### Replay from a topic beside a live worker, events/s: median (least – most)\n\n"
+    return title + _table(["", *results.topic_replay], rows)
 
 
 def _scale(results: Results) -> str:
