@@ -26,22 +26,27 @@ class Cost:
 
 def population(
     states: list[tuple[State, int]],
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """All residents' points int32 [n, d] as of the clock given with each state, and their segment ids [n]."""
-    points, segments = [], []
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """All residents' points int32 [n, d] as of the clock given with each state, and what they are served.
+
+    That is the transformed centroid float64 [n, d] of the segment each is in, under the version that its
+    partition has adopted.
+    """
+    points, served = [], []
     for state, clock_ms in states:
         used = state.rows.used
         which = np.flatnonzero(state.rows.aggregates.events[:used] > 0)
         own = np.empty((len(which), len(state.features)), dtype=np.int32)
         rows_points(which, clock_ms, state.rows.aggregates, state.features.layout, own)
         points.append(own)
-        segments.append(state.rows.placement.segment[which])
-    return np.concatenate(points), np.concatenate(segments)
+        assert state.version is not None
+        served.append(state.version.centres_transformed[state.rows.placement.cluster[which]])
+    return np.concatenate(points), np.concatenate(served)
 
 
 def cost_of(
     points: NDArray[np.int32],
-    segments: NDArray[np.int32],
+    served: NDArray[np.float64],
     version: ModelVersion,
     *,
     restarts: int = 10,
@@ -49,8 +54,7 @@ def cost_of(
 ) -> Cost:
     """Costs of points int32 [n, d] in fresh z-scores under ``version`` ÷ batch with so many restarts.
 
-    ``segments`` int32 [n] are the segments served; one that the version holds no more costs what the
-    farthest centroid would.
+    ``served`` are the centroids as ``population`` gives them.
     """
     step, weights = version.arrays.step, np.array([f.weight for f in version.features])
     everyone = np.zeros(len(points), dtype=np.int32)
@@ -60,7 +64,5 @@ def cost_of(
     ones = np.ones(len(points))
     best = batch_kmeans(scaled, ones, len(centres), restarts=restarts, seed=seed).cost
     nearest = assign(scaled, ones, centres).cost
-    place = np.where(segments < len(version.places), version.places[segments], -1)
-    d2 = ((scaled[:, None, :] - centres[None, :, :]) ** 2).sum(axis=2)
-    own = np.where(place >= 0, d2[np.arange(len(d2)), place], d2.max(axis=1))
-    return Cost(nearest / best, float(own.sum()) / best, len(points))
+    own = ((scaled - scaling.scaled(served)) ** 2).sum()
+    return Cost(nearest / best, float(own) / best, len(points))

@@ -110,8 +110,8 @@ def test_nobody_was_evaluated_more_than_a_day_ago(name: str) -> None:
 def test_the_clustering_is_nearly_as_good_as_batch_k_means(name: str) -> None:
     world, _ = finished(name)
     assert world.current is not None
-    points, segments = population([(p.state, world.clock_ms) for p in world.partitions])
-    cost = cost_of(points, segments, world.current)
+    points, served = population([(p.state, world.clock_ms) for p in world.partitions])
+    cost = cost_of(points, served, world.current)
 
     assert cost.residents == sum(p.state.rows.residents for p in world.partitions)
     assert 1.0 - 1e-6 <= cost.centroids <= 1.05

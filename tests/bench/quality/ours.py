@@ -90,8 +90,8 @@ def run_ours(data: DataSet, k: int, seed: int, minting: Minting | None = None, r
 def _cost(replay: Replay, restarts: int) -> Cost:
     if replay.current is None:
         raise ValueError("a checkpoint lies within warm-up")
-    points, segments = population([(s, s.numbers.clock_ms) for s in replay.states.values()])
-    return cost_of(points, segments, replay.current, restarts=restarts)
+    points, served = population([(s, s.numbers.clock_ms) for s in replay.states.values()])
+    return cost_of(points, served, replay.current, restarts=restarts)
 
 
 def summary(costs: list[Cost]) -> Row:
@@ -103,6 +103,8 @@ def summary(costs: list[Cost]) -> Row:
         "served_median": round(statistics.median(served), 4),
         "served_worst": round(max(served), 4),
         "costs": [round(c, 4) for c in of_centroids],
+        "served": [round(c, 4) for c in served],
+        "customers": [c.residents for c in costs],
     }
 
 

@@ -91,5 +91,5 @@ def _cost(world: World) -> Cost:
     states = [
         (p.state, clock if p.caught_up else p.state.numbers.clock_ms) for p in world.partitions if p.taken
     ]
-    points, segments = population(states)
-    return cost_of(points, segments, world.current)
+    points, served = population(states)
+    return cost_of(points, served, world.current)
