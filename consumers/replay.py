@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from consumers.replay_bounds import Bounds
-from consumers.replay_driver import driver_of
+from consumers.replay_driver import driver_of, on_every_core
 from consumers.replay_export import Export
 from consumers.replay_output import Output, Tally
 from consumers.replay_progress import ReplayProgress
@@ -79,8 +79,15 @@ def run_replay(settings: Settings, options: ReplayOptions) -> int:
     bounds = Bounds.of(options, source)
     model, run = replay_model(settings, options.name), f"replay:{options.name}"
     outputs = Outputs()
-    driver = driver_of(settings, {0: 0}, instance=run, on_step=outputs.step, on_version=outputs.version)
     with ExitStack() as stack:
+        driver = driver_of(
+            settings,
+            {0: 0},
+            instance=run,
+            on_step=outputs.step,
+            on_version=outputs.version,
+            each=stack.enter_context(on_every_core()),
+        )
         progress = ReplayProgress(f"replay {options.name}", source.total_rows())
         if options.export is not None:
             outputs.others.append(stack.enter_context(Export(options.export, source.name, run)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from consumers.plan import plan_of
@@ -9,13 +12,21 @@ from stream_seg.engine.replay import Replay
 from stream_seg.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from stream_seg.clustering.structure import Each
     from stream_seg.engine.minter import Minted
     from stream_seg.engine.replay import Driver, Step
     from stream_seg.settings import Settings
 
-__all__ = ["driver_of"]
+__all__ = ["driver_of", "on_every_core"]
+
+
+@contextmanager
+def on_every_core() -> Iterator[Each]:
+    """Threads, one for each core, for the fits of a structural refit."""
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="stream-seg-fit") as threads:
+        yield threads.map
 
 
 def driver_of(
@@ -25,8 +36,12 @@ def driver_of(
     instance: str,
     on_step: Callable[[Step], None],
     on_version: Callable[[Minted], None],
+    each: Each = map,
 ) -> Driver:
-    """Make the driver; ``partitions`` maps each one to its first offset, ``instance`` names the model's life.
+    """Make the driver.
+
+    ``partitions`` maps each one to its first offset, ``instance`` names the model's life, ``each`` says how
+    the fits of a structural refit are made.
 
     Raises ``ConfigurationError`` for an algorithm or a distance that is not there.
     """
@@ -37,7 +52,7 @@ def driver_of(
         )
     plan = plan_of(settings)
     if model.algorithm == "population":
-        return Replay(plan, partitions, instance=instance, on_step=on_step, on_version=on_version)
+        return Replay(plan, partitions, instance=instance, on_step=on_step, on_version=on_version, each=each)
     if model.forget_after_days is not None:
         raise ConfigurationError(
             ['model.forget_after_days needs algorithm = "population": river clusterers forget by themselves.']

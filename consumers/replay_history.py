@@ -17,6 +17,7 @@ from consumers.plan import plan_of
 from consumers.replay import Outputs, replay_model
 from consumers.replay_commits import Commits, Servers
 from consumers.replay_course import Course
+from consumers.replay_driver import on_every_core
 from consumers.replay_extent import (
     EXTENT,
     Extent,
@@ -256,6 +257,7 @@ class _Replay:
             instance=self._run,
             on_step=outputs.step,
             on_version=outputs.version,
+            each=self.stack.enter_context(on_every_core()),
         )
 
     def _begin(self, commits: Commits, extent: Extent) -> None:

@@ -18,7 +18,7 @@ from consumers.bench.living import live
 from consumers.bench.processes import Clock, apart
 from consumers.bench.warm import compile_kernels
 from consumers.replay import Outputs, replay_events, replay_model
-from consumers.replay_driver import driver_of
+from consumers.replay_driver import driver_of, on_every_core
 from consumers.replay_history import run_history
 from consumers.replay_options import ReplayOptions
 from stream_seg.adapters.files import FileSource
@@ -63,14 +63,20 @@ def file_replay(settings: Settings, workload: Workload) -> FileReplay:
         settings = replace(settings, servers_configured=False)
         outputs = Outputs()
         source = FileSource(path, settings.event, settings.features)
-        driver = driver_of(
-            settings, {0: 0}, instance="bench", on_step=outputs.step, on_version=outputs.version
-        )
         with (
+            on_every_core() as each,
             _time_in(Moves, "add_pass", _customers) as passes,
             _time_in(Minter, "first") as seeding,
             _time_in(Minter, "check") as checks,
         ):
+            driver = driver_of(
+                settings,
+                {0: 0},
+                instance="bench",
+                on_step=outputs.step,
+                on_version=outputs.version,
+                each=each,
+            )
             began = time.perf_counter()
             replay_events(source, driver, outputs)
             seconds = time.perf_counter() - began

@@ -13,7 +13,7 @@ cost; the loss of a merge is J. H. Ward's, "Hierarchical grouping to optimize an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
@@ -22,17 +22,32 @@ from stream_seg.clustering.overlap import contingency, shared_weight
 from stream_seg.clustering.seeding import greedy_kmeans_plus_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
-__all__ = ["NEAR_OPTIMUM", "improve_by_moves", "nearest_of_equals", "refit", "resize", "restarts_for"]
+__all__ = ["NEAR_OPTIMUM", "Each", "improve_by_moves", "nearest_of_equals", "refit", "resize", "restarts_for"]
 
 NEAR_OPTIMUM = 0.001
 """Fits whose cost is within this share of the best one's count as equals."""
 
 SMALL_SAMPLE = 8000
 """Below so many points, none of which stands for several, restarts are cheap, and carry the gain."""
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class Each(Protocol):
+    """Does a piece of work for each of several things and gives what comes of them, in their order.
+
+    One after the other, as `map` does, or beside each other, as `ThreadPoolExecutor.map` does: kernels run
+    without the GIL, and nothing is shared, so the results are the same to the bit.
+    """
+
+    def __call__(self, work: Callable[[A], B], things: Iterable[A], /) -> Iterable[B]:
+        """Give `work(thing)` for each."""
+
 
 _CANDIDATES = 4  # split and merge pairs that are tried in full at every move
 _LEAST_GAIN = 1e-6  # of the cost, by which a move must lower it
@@ -47,7 +62,7 @@ def restarts_for(weights: NDArray[np.float64]) -> int:
     return 32 if small else 8
 
 
-def refit(
+def refit(  # noqa: PLR0913 - what a fit depends on, and how it is made
     points: NDArray[np.float64],
     weights: NDArray[np.float64],
     centres: NDArray[np.float64],
@@ -56,6 +71,7 @@ def refit(
     seed: int,
     restarts: int | None = None,
     near: float = NEAR_OPTIMUM,
+    each: Each = map,
 ) -> Fit:
     """Look for the best clustering into `k`, starting from `centres` and afresh.
 
@@ -68,6 +84,7 @@ def refit(
         restarts: fresh starts beside the warm one; `restarts_for(weights)` without it.
         near: see `NEAR_OPTIMUM`; of the fits that near to the best the one is taken under which most of the
             weight stays in its cluster.
+        each: how the fits, which know nothing of each other, are made; see there.
 
     Raises:
         ValueError: if there is no point of a weight above 0, or k is below 1.
@@ -76,15 +93,14 @@ def refit(
     if restarts is None:
         restarts = restarts_for(weights)
     rng = np.random.default_rng(seed)
-    fresh = [
-        lloyd(points, weights, greedy_kmeans_plus_plus(points, weights, k, rng))
-        for _ in range(max(restarts, 1))
-    ]
+    starts = [greedy_kmeans_plus_plus(points, weights, k, rng) for _ in range(max(restarts, 1))]
+    fresh = list(each(lambda start: lloyd(points, weights, start), starts))
     best_fresh = min(fresh, key=_cost)
     most = best_fresh.centres.shape[0]  # k, or the number of distinct points
     warm = lloyd(points, weights, resize(points, weights, centres, most, seed))
-    fits = [warm, improve_by_moves(points, weights, warm, seed=seed), *fresh]
-    fits.append(improve_by_moves(points, weights, best_fresh, seed=seed))
+    better = each(lambda fit: improve_by_moves(points, weights, fit, seed=seed), [warm, best_fresh])
+    improved, improved_fresh = better
+    fits = [warm, improved, *fresh, improved_fresh]
     return nearest_of_equals(fits, assign(points, weights, centres), weights, near)
 
 

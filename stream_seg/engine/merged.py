@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_seg.clustering.structure import Each
 from stream_seg.engine.adoption import NextEvent
 from stream_seg.engine.derive import Derivation
 from stream_seg.engine.merge import Stretch
@@ -44,9 +45,12 @@ class MergedReplay(Replay):
         instance: str,
         on_step: Callable[[Step], None],
         on_version: Callable[[Minted], None],
+        each: Each = map,
     ) -> None:
-        """Start with an empty population; ``partitions`` maps each one to its first offset."""
-        super().__init__(plan, partitions, instance=instance, on_step=on_step, on_version=on_version)
+        """Start as ``Replay`` does."""
+        super().__init__(
+            plan, partitions, instance=instance, on_step=on_step, on_version=on_version, each=each
+        )
         self._stretches: list[Stretch] = []
         self._taken = 0
 

@@ -19,7 +19,7 @@ from stream_seg.clustering.lattice import ClusterSums
 from stream_seg.clustering.lloyd import batch_kmeans
 from stream_seg.clustering.metrics import cost_per_customer
 from stream_seg.clustering.mint import Proposal, Scaling, propose, scaling_of, should_mint
-from stream_seg.clustering.structure import SMALL_SAMPLE
+from stream_seg.clustering.structure import SMALL_SAMPLE, Each
 from stream_seg.engine.lineage import LineageRecord, lineage_record
 from stream_seg.engine.moments import moment
 from stream_seg.engine.naming import name_all
@@ -81,7 +81,8 @@ class _Made:
 class Minter:
     """Makes versions one after the other.
 
-    ``current`` is the newest; ``standing`` numbers are those of the last check.
+    ``current`` is the newest; ``standing`` numbers are those of the last check; ``each`` says how the fits of
+    a structural refit are made, one after the other or beside each other.
     """
 
     plan: ModelPlan
@@ -92,6 +93,7 @@ class Minter:
     customers: int = 0
     structure_customers: int = 0
     structure_ms: int = field(default=-(2**62))
+    each: Each = field(default=map, repr=False)
     _observer: Observer = field(default_factory=Observer)
 
     def first(self, points: NDArray[np.int32], as_of_ms: int) -> Minted:
@@ -237,6 +239,7 @@ class Minter:
             minting,
             seed=plan.seed + current.version,
             small=proposal.residents < SMALL_SAMPLE,
+            each=self.each,
         )
         if found is None:
             return None

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_seg.clustering.lattice import ClusterSums
+from stream_seg.clustering.structure import Each
 from stream_seg.engine.adoption import NextEvent, adoption
 from stream_seg.engine.minter import Minted, Minter, SamplePoints, Standing
 from stream_seg.engine.outcome import Adoption, Outcome
@@ -88,10 +89,14 @@ class Replay:
         instance: str,
         on_step: Callable[[Step], None],
         on_version: Callable[[Minted], None],
+        each: Each = map,
     ) -> None:
-        """Start with an empty population; ``partitions`` maps each one to its first offset."""
+        """Start with an empty population; ``partitions`` maps each one to its first offset.
+
+        ``each`` says how the fits of a structural refit are made.
+        """
         self.plan = plan
-        self.minter = Minter(plan, instance)
+        self.minter = Minter(plan, instance, each=each)
         self.states = {p: fresh_state(p, first, plan) for p, first in sorted(partitions.items())}
         self._first = dict(partitions)
         self._read = dict(partitions)

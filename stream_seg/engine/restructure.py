@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_seg.clustering.lloyd import Fit, assign, lloyd
-from stream_seg.clustering.structure import refit
+from stream_seg.clustering.structure import Each, refit
 from stream_seg.engine.plan import Minting
 
 __all__ = ["Refitted", "refitted"]
@@ -28,7 +28,7 @@ class Refitted:
     structural: bool
 
 
-def refitted(
+def refitted(  # noqa: PLR0913 - the same as refit
     points: NDArray[np.float64],
     weights: NDArray[np.float64],
     centres: NDArray[np.float64],
@@ -37,15 +37,17 @@ def refitted(
     *,
     seed: int,
     small: bool,
+    each: Each = map,
 ) -> Refitted | None:
     """Look for better centroids on a sample; ``None`` where none is worth a version.
 
     ``points`` float64 [n, d], n ≥ 1, with weights [n], and the current ``centres`` float64 [k, d], all in
     scaled space; ``wanted`` segments (another number than k always counts); ``small``: whether the sample is
-    the whole population, and restarts are cheap.
+    the whole population, and restarts are cheap; ``each``: how fits are made, one after the other or beside
+    each other.
     """
     restarts = minting.structure_restarts_small if small else minting.structure_restarts_large
-    best = refit(points, weights, centres, wanted, seed=seed, restarts=restarts)
+    best = refit(points, weights, centres, wanted, seed=seed, restarts=restarts, each=each)
     now = assign(points, weights, centres).cost
     settled = lloyd(points, weights, centres)
     resized = len(best.centres) != len(centres)

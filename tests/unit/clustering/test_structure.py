@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -108,3 +109,15 @@ def test_equals_are_those_within_the_tolerance_of_the_best_cost() -> None:
 
     assert nearest_of_equals([best, near], current, weights, 0.001) is near
     assert nearest_of_equals([best, far], current, weights, 0.001) is best
+
+
+def test_fits_made_beside_each_other_are_the_same_to_the_bit() -> None:
+    points, weights = four_blobs(), np.ones(400)
+
+    one = refit(points, weights, stuck(points), 5, seed=4, restarts=12)
+    with ThreadPoolExecutor(4) as threads:
+        two = refit(points, weights, stuck(points), 5, seed=4, restarts=12, each=threads.map)
+
+    np.testing.assert_array_equal(one.centres, two.centres)
+    np.testing.assert_array_equal(one.labels, two.labels)
+    assert one.cost == two.cost
