@@ -7,7 +7,7 @@ every adapter of a port. Calls block; they raise ``ServerUnavailable`` when wait
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -132,10 +132,15 @@ class Log(Protocol):
     producer, and the caller must look at what is committed.
 
     ``beside`` says whether a commit may go on while the source is polled.
+
+    A producer that another has fenced is begun anew under another ``transactional_id``: who fenced it sweeps
+    the old one, and is not to be fenced in turn. ``former_ids`` are those left so, until ``fence`` has been
+    called for each.
     """
 
     transactional_id: str
     beside: bool
+    former_ids: Collection[str]
 
     def commit(self, transaction: Transaction) -> None:
         """All or nothing (exactly once).

@@ -89,9 +89,9 @@ class TakeOver:
         tokens = {p: secrets.token_hex(16) for p in partitions}
         former = {p: self.store.claim(p, token).former for p, token in tokens.items()}
         self.hook("after_claim")
-        ours = self.log.transactional_id  # a store that has forgotten does not name us
-        for transactional_id in sorted({*former.values(), ours} - {""}):
-            whose = [p for p in tokens if transactional_id in (former[p], ours)]
+        ours = {self.log.transactional_id, *self.log.former_ids}  # a store that has forgotten names none
+        for transactional_id in sorted({*former.values(), *ours} - {""}):
+            whose = [p for p in tokens if transactional_id in {former[p], *ours}]
             self.log.fence(transactional_id, self.sweep(whose, self.membership))
         self.hook("after_fence")
         for partition, token in tokens.items():

@@ -181,18 +181,22 @@ class _Row:
 
 @dataclass
 class ModelLog:
-    """``Log`` that is exactly once; after any failure its producer is begun anew."""
+    """``Log`` that is exactly once; after a failure its producer is begun anew, a fenced one as another."""
 
     broker: Broker
     transactional_id: str
     steps: Steps
     epoch: int | None = None
+    former_ids: frozenset[str] = frozenset()
     beside: bool = True
 
     def commit(self, transaction: Transaction) -> None:
         try:
             self._transact(transaction)
         except Exception:
+            if self.epoch != self.broker.epochs.get(self.transactional_id):
+                self.former_ids |= {self.transactional_id}
+                self.transactional_id += "'"
             self.epoch = None
             raise
 
@@ -214,6 +218,7 @@ class ModelLog:
 
     def fence(self, transactional_id: str, _: Transaction | None = None) -> None:
         epoch = self.broker.init_producer(transactional_id)
+        self.former_ids -= {transactional_id}
         if transactional_id == self.transactional_id:
             self.epoch = epoch
 

@@ -281,8 +281,28 @@ def test_fencing_in_the_middle_of_a_commit_ends_it(world: World, step: str) -> N
             )
         )
     assert fenced
+    assert zombie.transactional_id != name
+    assert set(zombie.former_ids) == {name}
     assert ours.source.committed(0) is None
     assert world.values(ours.output) == []
+
+
+def test_who_was_fenced_does_not_fence_in_turn(world: World) -> None:
+    """Whoever has fenced it may be sweeping yet, and begins again if it is fenced itself: without an end."""
+    ours = Member(world)
+    zombie = world.log(ours.input)
+    zombie.commit(Transaction(columns=[columns(ours.output, 0, [b"before"])]))
+
+    def go_on(step: str) -> None:
+        if step == "after_send":
+            with pytest.raises(OwnershipLost):
+                zombie.commit(Transaction(columns=[columns(ours.output, 0, [b"zombie"])]))
+            zombie.commit(Transaction(columns=[columns(ours.output, 0, [b"after"])]))
+
+    taker = world.log(ours.input, name=zombie.transactional_id, hooks=go_on)  # one that sweeps has the id
+    taker.commit(Transaction(columns=[columns(ours.output, 1, [b"swept"])]))
+    assert world.values(ours.output, 0) == [b"before", b"after"]
+    assert world.values(ours.output, 1) == [b"swept"]
 
 
 def test_fencing_resolves_what_a_dead_producer_left_open(world: World) -> None:
@@ -327,7 +347,14 @@ def test_fencing_an_id_that_nobody_has_is_nothing(world: World) -> None:
 def test_nothing_of_a_sweep_is_ever_seen(world: World) -> None:
     """Each partition of it ends with a marker, and is as stable as before."""
     ours = Member(world)
-    zombie, successor = world.log(ours.input), world.log(ours.input)
+    failing: list[str] = []
+
+    def fail(step: str) -> None:
+        if step in failing:
+            failing.clear()
+            raise Stop
+
+    zombie, successor = world.log(ours.input, hooks=fail), world.log(ours.input)
     zombie.commit(Transaction(columns=[columns(ours.output, 0, [b"before"])]))
     sweep = Transaction(
         records=[Record(ours.output, 0, b"", b"", 1)], offsets={0: at(9)}, membership=ours.membership
@@ -337,6 +364,12 @@ def test_nothing_of_a_sweep_is_ever_seen(world: World) -> None:
     assert world.values(ours.output) == [b"before"]
     with pytest.raises(OwnershipLost):
         zombie.commit(Transaction(columns=[columns(ours.output, 0, [b"zombie"])]))
+    for left in zombie.former_ids:
+        zombie.fence(left, sweep)
+    assert not zombie.former_ids
+    failing.append("before_commit")
+    with pytest.raises(Stop):
+        zombie.commit(Transaction(columns=[columns(ours.output, 0, [b"failed"])]))
     zombie.fence(zombie.transactional_id, sweep)  # its last commit has failed
     zombie.commit(
         Transaction(

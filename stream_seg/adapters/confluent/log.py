@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaException, Producer
 
 from stream_seg.adapters.confluent.connection import open_producer
 from stream_seg.adapters.confluent.membership import GroupToken, commit_offsets
-from stream_seg.adapters.confluent.refusals import cause, translated
+from stream_seg.adapters.confluent.refusals import cause, is_fenced, translated
 from stream_seg.adapters.confluent.sending import Deliveries
 from stream_seg.adapters.watchdog import Watchdog
 from stream_seg.engine.ports import Membership, Transaction
@@ -78,7 +78,7 @@ class TransactionalLog(_Producing):
     """``Log`` that is exactly once: records and offsets in one Kafka transaction.
 
     A failure that only needs the transaction aborted leaves the producer in use; after any other it is begun
-    anew, which also ends what the former one left open.
+    anew, which also ends what the former one left open: under the same id, unless another has fenced that.
     """
 
     def __init__(
@@ -93,6 +93,8 @@ class TransactionalLog(_Producing):
         """Describe the producer of that id; it is made with the first commit. ``topic`` is the input's."""
         super().__init__(settings, topic, start_timeout_s, hooks)
         self.transactional_id = transactional_id
+        self.former_ids: Collection[str] = ()
+        self._name, self._lives = transactional_id, 1
         self._failed = False
 
     def commit(self, transaction: Transaction) -> None:
@@ -107,10 +109,10 @@ class TransactionalLog(_Producing):
                 "committing to Kafka",
             )
         except KafkaException as error:
-            self._recover(cause(error), deadline)
+            self._recover(error, deadline)
             raise translated(error, "committing") from error
-        except Exception:
-            self._rebuild()
+        except Exception as error:
+            self._rebuild(error)
             raise
 
     def _transact(
@@ -141,18 +143,18 @@ class TransactionalLog(_Producing):
             _retried(lambda: producer.send_offsets_to_transaction(offsets, metadata, SLICE_SECONDS), deadline)
             hook("after_send_offsets")
 
-    def _recover(self, error: KafkaError, deadline: float) -> None:
+    def _recover(self, error: KafkaException, deadline: float) -> None:
         """Abort and keep the producer where that is enough, begin it anew where it is not."""
-        producer = self._producer
+        producer, inner = self._producer, cause(error)
         self._failed = True
-        if producer is None or error.fatal() or not error.txn_requires_abort():
-            self._rebuild()
+        if producer is None or inner.fatal() or not inner.txn_requires_abort():
+            self._rebuild(error)
             return
         try:
             producer.purge()
             _retried(lambda: producer.abort_transaction(SLICE_SECONDS), deadline)
-        except KafkaException:
-            self._rebuild()
+        except KafkaException as failure:
+            self._rebuild(failure)
 
     def fence(self, transactional_id: str, sweep: Transaction | None = None) -> None:
         """Make sure that the producer of that id can commit nothing any more; see ``Log.fence``."""
@@ -161,8 +163,8 @@ class TransactionalLog(_Producing):
             if sweep is not None and self._failed:
                 try:
                     self._sweep(producer, self._deliveries, sweep)
-                except Exception:
-                    self._rebuild()
+                except Exception as error:
+                    self._rebuild(error)
                     raise
                 self._failed = False
             return
@@ -170,6 +172,7 @@ class TransactionalLog(_Producing):
         producer = _open_transactional(self._settings, transactional_id, self._start_timeout_s, deliveries)
         if sweep is not None:
             self._sweep(producer, deliveries, sweep)
+        self.former_ids = {one for one in self.former_ids if one != transactional_id}
 
     def _sweep(self, producer: Producer, deliveries: Deliveries, sweep: Transaction) -> None:
         deadline = time.monotonic() + self._limit_s
@@ -186,8 +189,14 @@ class TransactionalLog(_Producing):
     def _open(self, timeout_s: float) -> Producer:
         return _open_transactional(self._settings, self.transactional_id, timeout_s, self._deliveries)
 
-    def _rebuild(self) -> None:
+    def _rebuild(self, error: Exception) -> None:
         self._drop()
+        if is_fenced(error):  # whoever did it has ended what was open, and may be sweeping yet
+            self.former_ids = {*self.former_ids, self.transactional_id}
+            self._lives += 1
+            self.transactional_id = f"{self._name}-{self._lives}"
+            self._failed = False
+            return
         self._failed = True
         # At once, since it ends the transaction left open: until then nobody can read the stable offset.
         # Where it cannot be, the next commit or fence tries again and says why.
@@ -199,6 +208,7 @@ class AtLeastOnceLog(_Producing):
     """``Log`` that is at least once: records acknowledged, then offsets committed as a group member."""
 
     transactional_id = ""
+    former_ids: Collection[str] = ()
 
     def __init__(
         self, settings: KafkaSettings, *, topic: str, start_timeout_s: float = 10.0, hooks: Hook | None = None

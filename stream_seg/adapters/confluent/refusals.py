@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from stream_seg.errors import OwnershipLost, ServerRefused, ServerUnavailable, StateError, StreamSegError
 
-__all__ = ["FINAL", "cause", "is_lost", "reason", "translated"]
+__all__ = ["FINAL", "cause", "is_fenced", "is_lost", "reason", "translated"]
 
 FINAL: Final = frozenset(
     {
@@ -20,16 +20,21 @@ FINAL: Final = frozenset(
     }
 )
 """What no waiting mends when a connection is begun."""
-_LOST: Final = frozenset(
+_FENCED: Final = frozenset(
     {
         KafkaError._FENCED,  # noqa: SLF001
-        KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001
-        KafkaError.FENCED_INSTANCE_ID,
-        KafkaError.ILLEGAL_GENERATION,
         KafkaError.INVALID_PRODUCER_EPOCH,
         KafkaError.INVALID_PRODUCER_ID_MAPPING,
         KafkaError.INVALID_TXN_STATE,
         KafkaError.PRODUCER_FENCED,
+    }
+)
+_LOST: Final = frozenset(
+    {
+        *_FENCED,
+        KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError.ILLEGAL_GENERATION,
         KafkaError.REBALANCE_IN_PROGRESS,
         KafkaError.UNKNOWN_MEMBER_ID,
     }
@@ -126,6 +131,13 @@ def cause(error: KafkaException | KafkaError) -> KafkaError:
     """Give the error inside an exception."""
     inner = error.args[0] if isinstance(error, KafkaException) else error
     return inner if isinstance(inner, KafkaError) else KafkaError(KafkaError._FAIL, str(inner))  # noqa: SLF001
+
+
+def is_fenced(error: BaseException) -> bool:
+    """Say whether an error means that another producer has our transactional id."""
+    if isinstance(error, KafkaException):
+        return cause(error).code() in _FENCED
+    return error.__cause__ is not None and is_fenced(error.__cause__)
 
 
 def is_lost(error: KafkaError) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from kafka import errors as kafka_errors
 from stream_seg.adapters.kafka_python.columns import enqueue, wait
 from stream_seg.adapters.kafka_python.connection import open_producer
 from stream_seg.adapters.kafka_python.membership import GroupToken, commit_offsets
-from stream_seg.adapters.kafka_python.refusals import translated
+from stream_seg.adapters.kafka_python.refusals import is_fenced, translated
 from stream_seg.adapters.watchdog import Watchdog
 from stream_seg.engine.ports import Membership, Transaction
 from stream_seg.errors import OwnershipLost, StreamSegError
@@ -74,16 +74,16 @@ class _Producing:
             self._ready()
             self._watchdog.run(lambda: commit(transaction, deadline), self._limit_s, "committing to Kafka")
         except kafka_errors.KafkaError as error:
-            self._rebuild()
+            self._rebuild(error)
             raise translated(error, "committing") from error
-        except Exception:
-            self._rebuild()
+        except Exception as error:
+            self._rebuild(error)
             raise
         except BaseException:
             self._drop()  # the process ends
             raise
 
-    def _rebuild(self) -> None:
+    def _rebuild(self, _: Exception) -> None:
         """Leave the producer behind: what a failed transaction held would leak into its next one."""
         self._drop()
 
@@ -96,7 +96,8 @@ class _Producing:
 class TransactionalLog(_Producing):
     """``Log`` that is exactly once: records and offsets in one Kafka transaction.
 
-    Its producer is begun anew after every failure, which also ends what the former one left open.
+    Its producer is begun anew after every failure, which also ends what the former one left open: under the
+    same id, unless another has fenced that.
     """
 
     def __init__(
@@ -111,6 +112,8 @@ class TransactionalLog(_Producing):
         """Describe the producer of that id; it is made with the first commit. ``topic`` is the input's."""
         super().__init__(settings, topic, start_timeout_s, hooks)
         self.transactional_id = transactional_id
+        self.former_ids: Collection[str] = ()
+        self._name, self._lives = transactional_id, 1
         self._failed = False
 
     def commit(self, transaction: Transaction) -> None:
@@ -146,8 +149,8 @@ class TransactionalLog(_Producing):
             if sweep is not None and self._failed:
                 try:
                     self._sweep(producer, sweep)
-                except Exception:
-                    self._rebuild()
+                except Exception as error:
+                    self._rebuild(error)
                     raise
                 self._failed = False
             return
@@ -159,6 +162,7 @@ class TransactionalLog(_Producing):
                 self._sweep(producer, sweep)
         finally:
             discard(producer)
+        self.former_ids = {one for one in self.former_ids if one != transactional_id}
 
     def _sweep(self, producer: KafkaProducer, sweep: Transaction) -> None:
         deadline = time.monotonic() + self._limit_s
@@ -175,8 +179,14 @@ class TransactionalLog(_Producing):
     def _open(self, timeout_s: float) -> KafkaProducer:
         return open_transactional(self._settings, self.transactional_id, timeout_s, self._start_timeout_s)
 
-    def _rebuild(self) -> None:
+    def _rebuild(self, error: Exception) -> None:
         self._drop()
+        if is_fenced(error):  # whoever did it has ended what was open, and may be sweeping yet
+            self.former_ids = {*self.former_ids, self.transactional_id}
+            self._lives += 1
+            self.transactional_id = f"{self._name}-{self._lives}"
+            self._failed = False
+            return
         self._failed = True
         # At once, since it ends the transaction left open: until then nobody can read the stable offset.
         # Where it cannot be, the next commit or fence tries again and says why.
@@ -189,6 +199,7 @@ class AtLeastOnceLog(_Producing):
 
     transactional_id = ""
     beside = False  # offsets are committed by the consumer, which is one thread's at a time
+    former_ids: Collection[str] = ()
 
     def __init__(
         self, settings: KafkaSettings, *, topic: str, start_timeout_s: float = 10.0, hooks: Hook | None = None

@@ -9,23 +9,25 @@ from kafka import errors as kafka_errors
 
 from stream_seg.errors import OwnershipLost, ServerRefused, ServerUnavailable, StateError, StreamSegError
 
-__all__ = ["is_lost", "reason", "translated"]
+__all__ = ["is_fenced", "is_lost", "reason", "translated"]
 
-_LOST: Final = (
-    kafka_errors.CommitFailedError,
-    kafka_errors.FencedInstanceIdError,
-    kafka_errors.IllegalGenerationError,
+_FENCED: Final = (
     kafka_errors.InvalidProducerEpochError,
     kafka_errors.InvalidProducerIdMappingError,
     kafka_errors.InvalidTxnStateError,
     kafka_errors.ProducerFencedError,
+)
+_LOST: Final = (
+    *_FENCED,
+    kafka_errors.CommitFailedError,
+    kafka_errors.FencedInstanceIdError,
+    kafka_errors.IllegalGenerationError,
     kafka_errors.RebalanceInProgressError,
     kafka_errors.TransactionAbortedError,
     kafka_errors.UnknownMemberIdError,
 )
-# What the client wraps into a plain KafkaError, by its text; the state machine of a fenced producer says
-# "Invalid transition".
-_LOST_TEXTS: Final = ("Invalid transition", *(kind.__name__ for kind in _LOST))
+# The state machine of a fenced producer says so.
+_FENCED_TEXT: Final = "Invalid transition"
 _SENTENCES: Final[tuple[tuple[tuple[type[Exception], ...], type[StreamSegError], str], ...]] = (
     (
         (kafka_errors.AuthorizationError, kafka_errors.SaslAuthenticationFailedError),
@@ -80,11 +82,22 @@ def chain(error: BaseException) -> Iterator[BaseException]:
         waiting += [one.__cause__, one.__context__]
 
 
+def is_fenced(error: BaseException) -> bool:
+    """Say whether an error means that another producer has our transactional id."""
+    return _is_one_of(error, _FENCED)
+
+
 def is_lost(error: BaseException) -> bool:
     """Say whether an error means that another producer or member has taken over."""
+    return _is_one_of(error, _LOST)
+
+
+def _is_one_of(error: BaseException, kinds: tuple[type[Exception], ...]) -> bool:
+    """Say whether an error comes of one of ``kinds``; the client wraps them into a plain one's text."""
+    texts = (_FENCED_TEXT, *(kind.__name__ for kind in kinds))
     return any(
-        isinstance(one, _LOST)
-        or (type(one) is kafka_errors.KafkaError and any(text in str(one) for text in _LOST_TEXTS))
+        isinstance(one, kinds)
+        or (type(one) is kafka_errors.KafkaError and any(text in str(one) for text in texts))
         for one in chain(error)
     )
 
