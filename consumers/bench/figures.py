@@ -7,7 +7,18 @@ from typing import NamedTuple
 
 import msgspec
 
-__all__ = ["FileReplay", "Results", "Run", "Spread", "percentile", "rates", "ratios", "spread"]
+__all__ = [
+    "FileReplay",
+    "Profile",
+    "Results",
+    "Run",
+    "Share",
+    "Spread",
+    "percentile",
+    "rates",
+    "ratios",
+    "spread",
+]
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -43,13 +54,25 @@ class FileReplay(msgspec.Struct, frozen=True):
     minting_s: float
 
 
+class Share(NamedTuple):
+    """A part of the whole, µs an event: ``cpu`` of processor time, ``wall`` (of Redis: calls an event)."""
+
+    cpu: float
+    wall: float
+
+
+Profile = dict[str, dict[str, Share]]
+"""``worker``: part → its share, ``redis``: command → its share."""
+
+
 class Results(msgspec.Struct):
     """Everything that was measured.
 
     ``throughput``: workload → contender → a run for each round, in order. ``core``: workload → stage →
     microseconds of processor time an event (passes: a row), one for each round. ``lookups`` and ``latency``:
     what → milliseconds by percentile. ``replay``: workload → a replay of a file for each round.
-    ``topic_replay``: workload → contender → a run for each round, in order.
+    ``topic_replay``: workload → contender → a run for each round, in order. ``profile``: workload → where
+    the time of a live worker went.
     """
 
     machine: dict[str, str] = {}
@@ -61,6 +84,7 @@ class Results(msgspec.Struct):
     latency: dict[str, dict[str, float]] = {}
     replay: dict[str, list[FileReplay]] = {}
     topic_replay: dict[str, dict[str, list[Run]]] = {}
+    profile: dict[str, Profile] = {}
 
 
 class Spread(NamedTuple):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stream_seg.settings import Settings
     from stream_seg.settings.servers import KafkaSettings
 
-__all__ = ["Silent", "live", "live_kept", "run_until_stopped"]
+__all__ = ["Silent", "labelled", "live", "live_kept", "run_until_stopped"]
 
 
 class Silent:
@@ -76,8 +76,14 @@ def _timing(clock: Clock) -> Callable[[KafkaSettings], KafkaClient]:
 
 def live(stand: Stand, topic: str, events: int, client: Client, *, mode: Mode) -> Run:
     """Label all ``events`` of ``topic`` as a new model, warm-up and minting included."""
-    settings, clock = stand.model(client, mode, topic), Clock()
+    settings = stand.model(client, mode, topic)
     compile_kernels(settings)
+    return labelled(stand, settings, events)
+
+
+def labelled(stand: Stand, settings: Settings, events: int) -> Run:
+    """Run a worker over all ``events`` of its topic, from the first records to the last commit."""
+    clock = Clock()
     observer = Silent(clock)
     try:
         with live_worker(settings, observer, until_end=True, connecting=_timing(clock)) as worker:

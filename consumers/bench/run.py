@@ -17,6 +17,7 @@ from consumers.bench.latency import latency
 from consumers.bench.lookups import lookups
 from consumers.bench.machine import machine
 from consumers.bench.processes import apart
+from consumers.bench.profiling import profile
 from consumers.bench.replaying import file_replay, topic_replays
 from consumers.bench.scale import scale
 from consumers.bench.stand import Stand
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FULL", "SMALL", "SUITES", "BenchOptions", "Sizes", "run_bench"]
 
-SUITES: Final = ("throughput", "core", "lookups", "latency", "replay", "scale")
+SUITES: Final = ("throughput", "core", "lookups", "latency", "replay", "scale", "profile")
 KINDS: Final[tuple[Kind, ...]] = ("zipf", "uniform")
 
 
@@ -105,8 +106,9 @@ def run_bench(settings: Settings, options: BenchOptions) -> int:
 def measured(stand: Stand, options: BenchOptions, tell: Callable[[str], None]) -> Results:
     """Measure the wanted suites."""
     sizes, suites = options.sizes, options.suites
-    servers = bool({"throughput", "lookups", "latency", "replay"} & set(suites))
-    results = Results(machine=machine(stand.redis_url if servers else None))
+    servers = bool(set(SUITES) - {"core", "scale"} & set(suites))
+    results = _kept(options)
+    results.machine |= machine(stand.redis_url if servers else None)
     results.settings = {"events of a run": f"{sizes.events:,}", "rounds": str(sizes.rounds)}
     if "core" in suites:
         _core(results, sizes, tell)
@@ -119,6 +121,8 @@ def measured(stand: Stand, options: BenchOptions, tell: Callable[[str], None]) -
     if "throughput" in suites:
         for kind in KINDS:
             results.throughput[kind] = throughput(stand, Workload(kind, sizes.events), sizes.rounds, tell)
+    if "profile" in suites:
+        _profile(results, stand, sizes, tell)
     if "lookups" in suites:
         tell("lookups")
         workload = Workload("uniform", sizes.events)
@@ -131,6 +135,29 @@ def measured(stand: Stand, options: BenchOptions, tell: Callable[[str], None]) -
         rate = _rate(results, live_name(client, "exactly_once")) or sizes.first_rate
         results.latency = latency(stand, Workload("uniform", sizes.events), client, rate, sizes.seconds)
     return results
+
+
+def _kept(options: BenchOptions) -> Results:
+    """What the file holds of suites that are not to be measured now."""
+    path = options.json
+    if path is None or not path.exists() or set(options.suites) == set(SUITES):
+        return Results()
+    results = msgspec.json.decode(path.read_bytes(), type=Results)
+    for suite in options.suites:
+        setattr(results, suite, {})
+    if "replay" in options.suites:
+        results.topic_replay = {}
+    return results
+
+
+def _profile(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str], None]) -> None:
+    client = stand.clients[-1]
+    for kind in KINDS:
+        workload = Workload(kind, sizes.events)
+        tell(f"profile, {kind}, with {client}")
+        with stand.topic(workload.partitions) as topic:
+            stand.feed(workload, topic)
+            results.profile[kind] = apart(profile, stand, topic, workload.events, client)
 
 
 def _rate(results: Results, contender: str) -> float | None:

@@ -12,12 +12,13 @@ from consumers.bench.throughput import NAIVE, copy_name, live_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from consumers.bench.figures import FileReplay, Results, Run
+    from consumers.bench.figures import FileReplay, Profile, Results, Run
     from consumers.bench.stand import Client
 
 __all__ = ["markdown"]
 
 _MICRO: Final = 1e6
+LEAST_US: Final = 0.01
 _CLIENTS: Final[tuple[Client, ...]] = ("kafka-python", "confluent")
 
 
@@ -28,6 +29,7 @@ def markdown(results: Results) -> str:
         *(_throughput(kind, runs) for kind, runs in results.throughput.items()),
         _ratios(results) if results.throughput else "",
         _core(results) if results.core else "",
+        *(_profile(kind, own) for kind, own in results.profile.items()),
         _milliseconds("Lookups, ms", results.lookups),
         _latency(results) if results.latency else "",
         _replay(results) if results.replay else "",
@@ -97,6 +99,20 @@ def _core(results: Results) -> str:
     rows.append([PASS, *(_spread(spread(results.core[kind][PASS])) for kind in kinds)])
     title = "### The core alone, µs of processor time an event (8 features, 8 segments)\n\n"
     return title + _table(["stage", *kinds], rows)
+
+
+def _profile(kind: str, own: Profile) -> str:
+    parts = [
+        [what, f"{cpu:.2f}", f"{wall:.2f}" if wall else "–"] for what, (cpu, wall) in own["worker"].items()
+    ]
+    used = sorted(own["redis"].items(), key=lambda item: -item[1].cpu)
+    commands = [[name, f"{cpu:.2f}", f"{calls:.3f}"] for name, (cpu, calls) in used if cpu >= LEAST_US]
+    head = [f"live, exactly once, {kind}", "processor, µs/event", "wall, µs/event"]
+    title = f"### Where a microsecond goes, {kind}\n\n"
+    redis = _table(
+        ["Redis's command (a script's include those it calls)", "µs/event", "calls/event"], commands
+    )
+    return title + _table(head, parts) + "\n\n" + redis
 
 
 def _milliseconds(title: str, figures: dict[str, dict[str, float]]) -> str:

@@ -13,7 +13,7 @@ from consumers.commands.options import KAFKA, REDIS, with_settings
 if TYPE_CHECKING:
     from stream_seg.settings import Settings
 
-SUITES = ("throughput", "core", "lookups", "latency", "replay", "scale")
+SUITES = ("throughput", "core", "lookups", "latency", "replay", "scale", "profile")
 
 
 @click.command(name="bench")
@@ -28,7 +28,10 @@ SUITES = ("throughput", "core", "lookups", "latency", "replay", "scale")
     "--customers", multiple=True, type=click.IntRange(min=1000), help="Residents that scale looks at."
 )
 @click.option(
-    "--json", "json", type=click.Path(path_type=Path, dir_okay=False), help="Write the results here."
+    "--json",
+    "json",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the results here; what other suites have left in it stays.",
 )
 @click.option(
     "--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the tables here, too."

@@ -9,41 +9,48 @@ local rows_prefix, customers_prefix, hashes_prefix = ARGV[5], ARGV[6], ARGV[7]
 
 local splits = false -- whether any customer of ours is split
 
--- Whether a customer's public hash is ours to write: it is unless another partition has it.
+-- Whether a customer's public hash is ours to write: it is unless another partition has it. And whether it exists.
 local function is_ours(key, row)
   local holder = redis.call('HGET', key, 'partition')
   if holder and holder ~= partition then
     redis.call('SADD', split, row)
     splits = true
-    return false
+    return false, true
   end
   if splits then
     redis.call('SREM', split, row)
   end
-  return true
+  return true, holder
 end
 
--- Write the first count of a customer's values from place at on; an absent one is false.
-local function write_customer(key, names, count, values, at, is_fresh)
-  if is_fresh then
-    redis.call('DEL', key) -- fields that are absent now
-  end
-  local fields, n = {}, 0
+-- Write the first count of a customer's values from place at on; an absent one is false. hash is name, value, name,
+-- … with the values of the customer before.
+local function write_customer(key, hash, count, values, at)
   for j = 1, count do
     local value = values[at + j]
-    if value then
-      fields[n + 1], fields[n + 2] = names[j], value
-      n = n + 2
+    if not value then
+      local present = {}
+      for i = 1, count do
+        if values[at + i] then
+          present[#present + 1], present[#present + 2] = hash[2 * i - 1], values[at + i]
+        end
+      end
+      redis.call('HSET', key, unpack(present))
+      return
     end
+    hash[2 * j] = value
   end
-  redis.call('HSET', key, unpack(fields))
+  redis.call('HSET', key, unpack(hash, 1, 2 * count))
 end
 
 -- rows is row, blob, customer, its values, row, blob, … in ascending order of row: one HSET a block. whole are the
 -- places of customers of whom more than the first few fields have changed; fresh of those whose hash may be of an
 -- earlier life, or another partition's: the others' were written by us.
 local function write_rows(names, few, rows, whole, fresh)
-  local block, pairs_, is_whole, is_fresh = nil, {}, {}, {}
+  local block, pairs_, is_whole, is_fresh, hash = nil, {}, {}, {}, {}
+  for j, name in ipairs(names) do
+    hash[2 * j - 1], hash[2 * j] = name, ''
+  end
   for _, at in ipairs(whole) do
     is_whole[at] = true
   end
@@ -60,9 +67,15 @@ local function write_rows(names, few, rows, whole, fresh)
     block = its_block
     pairs_[#pairs_ + 1] = row
     pairs_[#pairs_ + 1] = rows[at + 1]
-    if not (is_fresh[at] or splits) or is_ours(key, row) then
-      local count = (is_whole[at] or is_fresh[at] or splits) and #names or few
-      write_customer(key, names, count, rows, at + 2, is_fresh[at])
+    local looked, ours, exists = is_fresh[at] or splits, true, true
+    if looked then
+      ours, exists = is_ours(key, row)
+    end
+    if ours then
+      if is_fresh[at] and exists then
+        redis.call('DEL', key) -- fields that are absent now
+      end
+      write_customer(key, hash, (is_whole[at] or looked) and #names or few, rows, at + 2)
     end
   end
   if block then
