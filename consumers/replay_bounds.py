@@ -13,6 +13,8 @@ from stream_seg.events.assembly import accepted
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import NDArray
+
     from consumers.replay_options import EventTime, ReplayOptions
     from stream_seg.events.batch import EventBatch
     from stream_seg.events.records import Decoded
@@ -40,14 +42,18 @@ class Bounds:
             raise UsageError("Nothing lies between --from and --to: --from must be the earlier one.")
         return bounds
 
+    def holds(self, time_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether event times int64 [n] lie inside, bool [n]."""
+        inside = np.ones(len(time_ms), dtype=np.bool_)
+        if self.from_ms is not None:
+            inside &= time_ms >= self.from_ms
+        if self.to_ms is not None:
+            inside &= time_ms < self.to_ms
+        return inside
+
     def cut(self, events: EventBatch) -> EventBatch:
         """The events inside; the batch's ``next_offset`` stays."""
-        inside = np.ones(len(events), dtype=np.bool_)
-        if self.from_ms is not None:
-            inside &= events.time_ms >= self.from_ms
-        if self.to_ms is not None:
-            inside &= events.time_ms < self.to_ms
-        return accepted(events, inside, events.next_offset)
+        return accepted(events, self.holds(events.time_ms), events.next_offset)
 
 
 def _resolved(time: EventTime | None, newest_ms: int) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -19,13 +19,14 @@ from msgspec.structs import replace
 
 from stream_seg.adapters.kafka_topics import LABELS, MODELS, TRANSITIONS
 from stream_seg.engine.checkpoint import full_checkpoint
+from stream_seg.engine.edges import Aside, Running, at_once
 from stream_seg.engine.joined import joined_checkpoint
 from stream_seg.engine.mark import Mark
 from stream_seg.engine.ports import Committed, Record, Records, Transaction
 from stream_seg.engine.publish import quality_fields, segment_fields
 from stream_seg.engine.records import Encoded, Origin, encode_labels, encode_transitions
 from stream_seg.engine.registry import adoption_record, version_records
-from stream_seg.engine.reports import report
+from stream_seg.engine.reports import Report, report
 from stream_seg.engine.state import Numbers, Position, State
 from stream_seg.errors import OwnershipLost, StateError, UsageError
 
@@ -48,6 +49,7 @@ class Servers:
     """Where the results of the model ``model`` go; ``topic`` is what its records call their source.
 
     ``written`` are the event times that are written. Without ``emit`` only offsets are committed.
+    ``committing`` is where that is done while the replay goes on.
     """
 
     model: str
@@ -60,6 +62,7 @@ class Servers:
     dead_letters: DeadLetters
     written: Bounds
     emit: bool
+    committing: Aside = at_once
     hook: Callable[[str], None] = lambda _: None
 
 
@@ -85,6 +88,7 @@ class Commits:
     _gone: dict[int, set[str]] = field(default_factory=dict)
     _begun: bool = False
     _reported_at: float = 0.0
+    _under_way: Running[None] | None = None
 
     @property
     def until(self) -> dict[int, int] | None:
@@ -123,16 +127,22 @@ class Commits:
 
     def complete(self, driver: Run) -> None:
         """Say that the replay has finished, and leave."""
+        self.settle()
+        store = self.servers.store
         with one_at_a_time():
-            for state in driver.states.values():
-                self._report(state, caught_up=True)
-                self.servers.store.release(state.partition, self.tokens[state.partition])
-            self.servers.store.refresh_sizes()
+            for last in self._reports(driver.states, caught_up=True):
+                store.put_report(last, self.tokens[last.partition])
+                store.release(last.partition, self.tokens[last.partition])
+            store.refresh_sizes()
 
     # -- a commit -------------------------------------------------------------------------------------------
 
     def commit(self, states: dict[int, State]) -> None:
-        """Commit what has been told since the last time, unless it was committed before."""
+        """Commit what has been told since the last time, unless it was committed before.
+
+        It is done beside what comes next; what goes wrong with it comes out of the next call, or of
+        ``settle``.
+        """
         if not self._steps:
             return
         with one_at_a_time():
@@ -142,66 +152,53 @@ class Commits:
             if not self._begun:
                 self.begin()
                 self._begun = True
-            self._commit(states)
-            if time.monotonic() - self._reported_at >= REPORT_EVERY_S:
-                for state in states.values():
-                    self._report(state, caught_up=False)
-                self.servers.store.refresh_sizes()
-                self._reported_at = time.monotonic()
+        work = self._prepared(states)
+        self._forget_told()
+        self.settle()
+        self._under_way = self.servers.committing(work)
 
-    def _commit(self, states: dict[int, State]) -> None:
-        servers, store = self.servers, self.servers.store
+    def settle(self) -> None:
+        """Wait until nothing is under way any more."""
+        running, self._under_way = self._under_way, None
+        if running is not None:
+            with one_at_a_time():
+                running.result()
+
+    def _prepared(self, states: dict[int, State]) -> Callable[[], None]:
+        """All that is committed of what has been told, as it is now: the states go on meanwhile."""
         made = {p: joined_checkpoint(steps, self.versions) for p, steps in self._steps.items()}
         ids = {p: secrets.token_hex(8) for p in made}
-        servers.hook("before_stage")
-        store.stage([(made[p], ids[p], self.tokens[p]) for p in made])
-        servers.hook("after_stage")
-        known, models = max(self.versions), f"{servers.model}.{MODELS}"
+        known, models = max(self.versions), f"{self.servers.model}.{MODELS}"
         offsets = {
             p: Committed(
                 one.end.next_offset, Mark(one.end.batch, ids[p], one.numbers.version, known, models).text
             )
             for p, one in made.items()
         }
-        servers.log.commit(Transaction(self._columns(), self._records(states), offsets, servers.outsider))
-        servers.hook("after_commit")
-        store.apply([(p, ids[p], self.tokens[p]) for p in made])
-        self._publish()
-        servers.hook("after_apply")
-        self._forget_told(states)
+        steps, records, minted = self._steps, self._records(states), self._minted
+        reports = self._reports(states) if time.monotonic() - self._reported_at >= REPORT_EVERY_S else []
+        servers, store, tokens = self.servers, self.servers.store, self.tokens
 
-    def _publish(self) -> None:
-        for version in self._minted:
-            self.servers.store.put_version(
-                version.version, version.to_json(), segment_fields(version), quality_fields(version)
-            )
+        def work() -> None:
+            servers.hook("before_stage")
+            store.stage([(made[p], ids[p], tokens[p]) for p in made])
+            servers.hook("after_stage")
+            columns = _columns(servers, steps)
+            servers.log.commit(Transaction(columns, records, offsets, servers.outsider))
+            servers.hook("after_commit")
+            store.apply([(p, ids[p], tokens[p]) for p in made])
+            _publish(store, minted)
+            servers.hook("after_apply")
+            for one in reports:
+                store.put_report(one, tokens[one.partition])
+            if reports:
+                store.refresh_sizes()
 
-    def _columns(self) -> list[Records]:
-        if not self.servers.emit:
-            return []
-        columns = []
-        for partition, steps in self._steps.items():
-            origin = Origin(self.servers.topic, partition, self.servers.run)
-            for one in steps:
-                labels = encode_labels(one.outcome, origin)
-                moves = encode_transitions(one.outcome, origin, one.state.features)
-                columns += [
-                    self._inside(LABELS, partition, labels),
-                    self._inside(TRANSITIONS, partition, moves),
-                ]
-        return [part for part in columns if part.values]
+        return work
 
-    def _inside(self, kind: str, partition: int, encoded: Encoded) -> Records:
-        """Records whose event time is one that is written."""
-        bounds, times = self.servers.written, encoded.timestamp_ms
-        inside = np.ones(len(times), dtype=np.bool_)
-        if bounds.from_ms is not None:
-            inside &= times >= bounds.from_ms
-        if bounds.to_ms is not None:
-            inside &= times < bounds.to_ms
-        which = np.flatnonzero(inside).tolist()
-        keys, values = [encoded.keys[i] for i in which], [encoded.values[i] for i in which]
-        return Records(f"{self.servers.model}.{kind}", partition, keys, values, times[inside].tolist())
+    def _reports(self, states: dict[int, State], *, caught_up: bool = False) -> list[Report]:
+        self._reported_at = time.monotonic()
+        return [self._report(state, caught_up=caught_up) for state in states.values()]
 
     def _records(self, states: dict[int, State]) -> list[Record]:
         if not self.servers.emit:
@@ -213,30 +210,31 @@ class Commits:
         return records
 
     def _passed(self, state: State) -> list[Rejected]:
-        end = state.numbers.position.next_offset
-        return [row for row in self._rejected.get(state.partition, []) if row.offset < end]
+        """The dead letters that the partition has passed by now, counted and forgotten here."""
+        end, waiting = state.numbers.position.next_offset, self._rejected.get(state.partition, [])
+        passed = [row for row in waiting if row.offset < end]
+        self._counted[state.partition] = self._counted.get(state.partition, 0) + len(passed)
+        del waiting[: len(passed)]
+        return passed
 
-    def _forget_told(self, states: dict[int, State]) -> None:
-        for partition, state in states.items():
-            count = len(self._passed(state))
-            self._counted[partition] = self._counted.get(partition, 0) + count
-            del self._rejected.get(partition, [])[:count]
+    def _forget_told(self) -> None:
         self._steps, self._models, self._minted = {}, [], []
 
-    def _report(self, state: State, *, caught_up: bool) -> None:
+    def _report(self, state: State, *, caught_up: bool) -> Report:
         partition = state.partition
         made = report(
             state, next_event_ms=None, caught_up=caught_up, rejected=self._counted.get(partition, 0)
         )
         lag = max(self.ends[partition] - state.numbers.position.next_offset, 0)
-        signed = replace(made, worker=self.servers.worker, reported_at_ms=int(time.time() * 1000), lag=lag)
-        self.servers.store.put_report(signed, self.tokens[partition])
+        return replace(made, worker=self.servers.worker, reported_at_ms=int(time.time() * 1000), lag=lag)
 
     # -- going on after an interruption ---------------------------------------------------------------------
 
     def _take_again(self, states: dict[int, State]) -> None:
         """Nothing of this is sent: it was before. At the place of the last commit the store is settled."""
-        self._forget_told(states)
+        for state in states.values():
+            self._passed(state)
+        self._forget_told()
         stand = {p: states[p].numbers.position.next_offset for p in self.resume}
         if any(stand[p] > found.next_offset for p, found in self.resume.items()):
             raise _differs()
@@ -244,10 +242,8 @@ class Commits:
             return
         for partition, found in self.resume.items():
             self._settle(states[partition], found)
-        for number in sorted(self.versions):
-            self._minted = [self.versions[number]]
-            self._publish()
-        self.resume, self._gone, self._minted, self._begun = {}, {}, [], True
+        _publish(self.servers.store, [self.versions[number] for number in sorted(self.versions)])
+        self.resume, self._gone, self._begun = {}, {}, True
 
     def _settle(self, state: State, found: Committed) -> None:
         """Bring what is stored of a partition to where it was committed, whatever a crash has left."""
@@ -270,6 +266,41 @@ class Commits:
         store.discard(partition, token, numbers.sizes)
         store.stage([(whole, batch_id, token)])
         store.apply([(partition, batch_id, token)])
+
+
+def _publish(store: RedisStore, minted: Sequence[ModelVersion]) -> None:
+    for version in minted:
+        store.put_version(
+            version.version, version.to_json(), segment_fields(version), quality_fields(version)
+        )
+
+
+def _columns(servers: Servers, steps_of: Mapping[int, Sequence[Step]]) -> list[Records]:
+    """Labels and transitions of each partition's steps; none where only offsets are committed."""
+    if not servers.emit:
+        return []
+    columns = []
+    for partition, steps in steps_of.items():
+        origin = Origin(servers.topic, partition, servers.run)
+        for one in steps:
+            labels = encode_labels(one.outcome, origin)
+            moves = encode_transitions(one.outcome, origin, one.state.features)
+            columns += [
+                _inside(servers, LABELS, partition, labels),
+                _inside(servers, TRANSITIONS, partition, moves),
+            ]
+    return [part for part in columns if part.values]
+
+
+def _inside(servers: Servers, kind: str, partition: int, encoded: Encoded) -> Records:
+    """Records whose event time is one that is written."""
+    topic, times = f"{servers.model}.{kind}", encoded.timestamp_ms
+    inside = servers.written.holds(times)
+    if inside.all():
+        return Records(topic, partition, encoded.keys, encoded.values, times.tolist())
+    which = np.flatnonzero(inside).tolist()
+    keys, values = [encoded.keys[i] for i in which], [encoded.values[i] for i in which]
+    return Records(topic, partition, keys, values, times[inside].tolist())
 
 
 def _differs() -> StateError:

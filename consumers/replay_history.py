@@ -8,6 +8,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from consumers.plan import plan_of
 from consumers.replay import Outputs, replay_model
+from consumers.replay_bounds import Bounds
 from consumers.replay_commits import Commits, Servers
 from consumers.replay_course import Course
 from consumers.replay_driver import on_every_core
@@ -197,16 +199,16 @@ class _Replay:
             log=log,
             outsider=self.history.outsider,
             dead_letters=_no_letters,
-            written=extent.bounds
-            if options.as_recorded
-            else replace(extent.bounds, from_ms=None, to_ms=None),
+            written=extent.bounds if options.as_recorded else Bounds(),
             emit=options.emit,
+            committing=self.stack.enter_context(
+                ThreadPoolExecutor(1, thread_name_prefix="stream-seg-committer")
+            ).submit,
         )
         commits = Commits(servers, extent.ends, lambda: None, resume)
         commits.begin = partial(self._begin, commits, extent)
         if options.export is not None:
-            written = servers.written
-            export = MergedExport(options.export, settings.topic, self._run, written.from_ms, written.to_ms)
+            export = MergedExport(options.export, settings.topic, self._run, servers.written)
             outputs.others.append(self.stack.enter_context(export))
         if resume:
             self._own(commits, extent)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from consumers.replay_bounds import Bounds
 from consumers.replay_export import Export
 
 if TYPE_CHECKING:
@@ -23,12 +24,16 @@ class MergedExport(Export):
     """As ``Export``; steps told between two calls of ``flush`` come in any order, with their ranks."""
 
     def __init__(
-        self, folder: Path, source: str, run: str, from_ms: int | None = None, to_ms: int | None = None
+        self,
+        folder: Path,
+        source: str,
+        run: str,
+        written: Bounds = Bounds(),  # noqa: B008 - frozen
     ) -> None:
-        """Write labels of events from ``from_ms`` on, before ``to_ms`` (``None``: no limit)."""
+        """Write labels of events whose time is one of ``written``."""
         super().__init__(folder, source, run)
         self._ranks: list[NDArray[np.int64]] = []
-        self._from_ms, self._to_ms = from_ms, to_ms
+        self._written = written
 
     def step(self, step: Step) -> None:
         """Keep the labels of a step."""
@@ -46,13 +51,7 @@ class MergedExport(Export):
     def _in_order(self, columns: dict[str, Column]) -> dict[str, Column]:
         ranks, self._ranks = np.concatenate(self._ranks), []
         order = np.argsort(ranks, kind="stable")
-        times = np.asarray(columns["event_time"])[order]
-        inside = np.ones(len(order), dtype=np.bool_)
-        if self._from_ms is not None:
-            inside &= times >= self._from_ms
-        if self._to_ms is not None:
-            inside &= times < self._to_ms
-        order = order[inside]
+        order = order[self._written.holds(np.asarray(columns["event_time"])[order])]
         places = order.tolist()
         return {
             name: column[order] if isinstance(column, np.ndarray) else [column[i] for i in places]
