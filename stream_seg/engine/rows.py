@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from itertools import filterfalse
 from operator import itemgetter
 from typing import Any
 
@@ -50,19 +51,18 @@ class Rows:
 
     def numbers_of(self, customers: Sequence[str]) -> tuple[NDArray[np.int64], list[int]]:
         """Row numbers int64 [n] of customers in order of appearance, and those given out just now."""
-        found: list[int | None] = list(map(self.index.get, customers))
         new: list[int] = []
-        if None in found:
-            for i, row in enumerate(found):
-                if row is None:
-                    customer = customers[i]
-                    given = self.index.get(customer)  # it may have appeared since
-                    if given is None:
-                        given = self._give(customer)
-                        new.append(given)
-                    found[i] = given
+        try:
+            found = self._known(customers)
+        except KeyError:  # not all are known
+            fresh = dict.fromkeys(filterfalse(self.index.__contains__, customers))
+            new = self._give(list(fresh))
+            found = self._known(customers)
         self.reserve(self.used)
-        return np.array(found, dtype=np.int64), new
+        return found, new
+
+    def _known(self, customers: Sequence[str]) -> NDArray[np.int64]:
+        return np.fromiter(map(self.index.__getitem__, customers), np.int64, len(customers))
 
     def customers_of(self, rows: NDArray[np.int64]) -> list[str]:
         """The customers of rows that have one."""
@@ -128,15 +128,16 @@ class Rows:
         self.aggregates, self.placement, self._capacity = aggregates, placement, capacity
         self.former = former
 
-    def _give(self, customer: str) -> int:
-        if self.free:
-            row = heapq.heappop(self.free)
+    def _give(self, customers: list[str]) -> list[int]:
+        """Give each a row number, the lowest that is free."""
+        given = [heapq.heappop(self.free) for _ in range(min(len(self.free), len(customers)))]
+        for row, customer in zip(given, customers, strict=False):
             self.customers[row] = customer
-        else:
-            row = self.used
-            self.customers.append(customer)
-        self.index[customer] = row
-        return row
+        fresh = customers[len(given) :]
+        given += range(self.used, self.used + len(fresh))
+        self.customers += fresh
+        self.index.update(zip(customers, given, strict=True))
+        return given
 
 
 _HEAD = np.dtype(

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetFile"]
 
+ROWS_A_READ = 8 * ROWS_A_BATCH
+"""Rows read at a time: where a read does not end with a row group, that group is decoded twice."""
+
 
 class ParquetFile:
     """A Parquet file; ``UsageError`` where it is none, or lacks a column that the mapping names."""
@@ -45,9 +48,10 @@ class ParquetFile:
         """Rows in order."""
         first_row, total = 0, self.total_rows()
         while first_row < total:
-            frame = self._slice(first_row, ROWS_A_BATCH)
-            yield self._batch(frame, first_row)
-            first_row += frame.height
+            rows = self._slice(first_row, ROWS_A_READ)
+            for frame in rows.iter_slices(ROWS_A_BATCH):
+                yield self._batch(frame, first_row)
+                first_row += frame.height
 
     def _batch(self, frame: pl.DataFrame, first_row: int) -> RowBatch:
         decoded = decode_table(frame.to_dict(), self._mapping, self._features, first_row)
