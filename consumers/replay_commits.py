@@ -22,7 +22,7 @@ from stream_seg.engine.checkpoint import full_checkpoint
 from stream_seg.engine.edges import Aside, Running, at_once
 from stream_seg.engine.joined import joined_checkpoint
 from stream_seg.engine.mark import Mark
-from stream_seg.engine.ports import Committed, Record, Records, Transaction
+from stream_seg.engine.ports import Committed, Record, Records, Stored, Transaction
 from stream_seg.engine.publish import quality_fields, segment_fields
 from stream_seg.engine.records import Encoded, Origin, encode_labels, encode_transitions
 from stream_seg.engine.registry import adoption_record, version_records
@@ -71,13 +71,15 @@ class Commits:
     """An ``Output``: what comes between two calls of ``commit`` is one transaction.
 
     ``begin`` is called once before the first one. ``resume`` maps each partition to what was committed last;
-    up to there nothing is sent.
+    up to there nothing is sent. ``place`` gives a checkpoint of the replay as it stands, to go on from where
+    the newest batches of all partitions are those given (``None``: none is kept).
     """
 
     servers: Servers
     ends: dict[int, int]
     begin: Callable[[], None]
     resume: dict[int, Committed]
+    place: Callable[[Mapping[int, str]], bytes | None] = lambda _: None
     tokens: dict[int, str] = field(default_factory=dict)
     versions: dict[int, ModelVersion] = field(default_factory=dict)
     _steps: dict[int, list[Step]] = field(default_factory=dict)
@@ -86,6 +88,8 @@ class Commits:
     _minted: list[ModelVersion] = field(default_factory=list)
     _counted: dict[int, int] = field(default_factory=dict)
     _gone: dict[int, set[str]] = field(default_factory=dict)
+    _last: dict[int, str] = field(default_factory=dict)
+    _count: int = 0
     _begun: bool = False
     _reported_at: float = 0.0
     _under_way: Running[None] | None = None
@@ -176,12 +180,17 @@ class Commits:
             for p, one in made.items()
         }
         steps, records, minted = self._steps, self._records(states), self._minted
+        self._last.update(ids)
+        self._count += 1
+        number, place = self._count % 2, self.place(self._last)
         reports = self._reports(states) if time.monotonic() - self._reported_at >= REPORT_EVERY_S else []
         servers, store, tokens = self.servers, self.servers.store, self.tokens
 
         def work() -> None:
             servers.hook("before_stage")
             store.stage([(made[p], ids[p], tokens[p]) for p in made])
+            if place is not None:  # beside the one before: which of them counts, the offsets tell
+                store.put_place(number, place, tokens[0])
             servers.hook("after_stage")
             columns = _columns(servers, steps)
             servers.log.commit(Transaction(columns, records, offsets, servers.outsider))
@@ -230,6 +239,15 @@ class Commits:
 
     # -- going on after an interruption ---------------------------------------------------------------------
 
+    def go_on(self, versions: Mapping[int, ModelVersion], last: Mapping[int, str], number: int) -> None:
+        """Send what comes from now on: a checkpoint, the one of that ``number``, has been gone back to.
+
+        ``versions`` are all that there are, ``last`` each partition's newest batch.
+        """
+        self.versions, self._last, self._count = dict(versions), dict(last), number
+        _publish(self.servers.store, [versions[known] for known in sorted(versions)])
+        self.resume, self._begun = {}, True
+
     def _take_again(self, states: dict[int, State]) -> None:
         """Nothing of this is sent: it was before. At the place of the last commit the store is settled."""
         for state in states.values():
@@ -245,17 +263,22 @@ class Commits:
         _publish(self.servers.store, [self.versions[number] for number in sorted(self.versions)])
         self.resume, self._gone, self._begun = {}, {}, True
 
-    def _settle(self, state: State, found: Committed) -> None:
-        """Bring what is stored of a partition to where it was committed, whatever a crash has left."""
-        store, partition, mark = self.servers.store, state.partition, Mark.read(found.metadata)
-        token = self.tokens[partition]
-        state.numbers = replace(state.numbers, position=Position(found.next_offset, mark.batch))
+    def stored(self, partition: int, mark: Mark) -> Stored | None:
+        """What is stored of a partition, a batch that was half-way settled: applied if it was committed."""
+        store, token = self.servers.store, self.tokens[partition]
         pending = store.pending(partition)
         if pending is not None and (pending.batch_id == mark.batch_id or pending.begun):
             store.apply([(partition, pending.batch_id, token)])
         elif pending is not None:
             store.drop(partition, pending.batch_id, token)
-        stored = store.load(partition)
+        return store.load(partition)
+
+    def _settle(self, state: State, found: Committed) -> None:
+        """Bring what is stored of a partition to where it was committed, whatever a crash has left."""
+        store, partition, mark = self.servers.store, state.partition, Mark.read(found.metadata)
+        token = self.tokens[partition]
+        state.numbers = replace(state.numbers, position=Position(found.next_offset, mark.batch))
+        stored = self.stored(partition, mark)
         numbers = Numbers() if stored is None else stored.numbers
         if numbers.position == state.numbers.position:
             if numbers != state.numbers:

@@ -37,6 +37,7 @@ class Course:
     """The way of a topic's records through the model.
 
     ``taken`` says whether the bounds choose what is taken; else they only choose what is written.
+    ``going_on`` maps each partition to what an interrupted replay had committed (empty: there was none).
     """
 
     history: History
@@ -46,13 +47,16 @@ class Course:
     outputs: Outputs
     commits: Commits
     taken: bool
+    going_on: dict[int, int]
 
     def run(self, progress: ReplayProgress, model: str, topic: str) -> None:
         """Read, merge, take, commit; then complete the outputs and print the summary."""
         driver, outputs, commits = self.driver, self.outputs, self.commits
-        if commits.resume:
-            at = ", ".join(f"{p}: {found.next_offset:,}" for p, found in sorted(commits.resume.items()))
-            progress.notice(f"going on behind what was committed (partition: offset {at})")
+        if self.going_on:
+            at = ", ".join(f"{p}: {offset:,}" for p, offset in sorted(self.going_on.items()))
+            again = "; history is taken again up to there" if commits.resume else ""
+            progress.notice(f"going on behind what was committed (partition: offset {at}){again}")
+            progress.before = self._taken()
         with progress:
             try:
                 self._take_all(progress.at)
@@ -68,7 +72,9 @@ class Course:
         print_summary(console(), model, driver, outputs.tally, seconds)
 
     def _take_all(self, at: Callable[[int], None]) -> None:
-        reading = Reading(self.history, self.extent.spans)
+        states = self.driver.states
+        begins = {p: states[p].numbers.position.next_offset for p in self.extent.spans}
+        reading = Reading(self.history, {p: (begins[p], end) for p, end in self.extent.ends.items()})
         merge, most = Merge(self.extent.ends), FIRST_EVENTS
         finished: set[int] = set()
         while True:
@@ -94,6 +100,7 @@ class Course:
         self.driver.end(self.extent.ends)
         if self.driver.events:
             self._flush()
+        self.commits.settle()
 
     def _flush(self) -> None:
         self.commits.commit(self.driver.states)

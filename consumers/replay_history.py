@@ -29,6 +29,7 @@ from consumers.replay_extent import (
     same_question,
 )
 from consumers.replay_merged_export import MergedExport
+from consumers.replay_place import go_back, place_of
 from consumers.replay_progress import ReplayProgress
 from consumers.replay_store import EMITS
 from consumers.tables import console
@@ -215,9 +216,21 @@ class _Replay:
         driver = self._driver(extent, registry, outputs, commits)
         if options.as_recorded:
             self._copy_versions(commits, extent)
-        Course(self.history, decoder, extent, driver, outputs, commits, taken=not options.as_recorded).run(
-            ReplayProgress(f"replay {options.name}", extent.records), self.model, settings.topic
+        if isinstance(driver, MergedReplay) and options.emit:
+            commits.place = partial(place_of, driver)
+            if resume and options.export is None:  # or the labels before would be missing
+                go_back(driver, commits, read_registry(self.client, self.model))
+        course = Course(
+            self.history,
+            decoder,
+            extent,
+            driver,
+            outputs,
+            commits,
+            taken=not options.as_recorded,
+            going_on={p: found.next_offset for p, found in resume.items()},
         )
+        course.run(ReplayProgress(f"replay {options.name}", extent.records), self.model, settings.topic)
         if options.export is not None:
             console().print(
                 f"exported to {options.export}: labels.parquet, customers.parquet, model.json", soft_wrap=True
@@ -250,7 +263,7 @@ class _Replay:
     def _driver(
         self, extent: Extent, registry: Registry, outputs: Outputs, commits: Commits
     ) -> MergedReplay | RecordedReplay:
-        outputs.others.insert(0, commits)
+        outputs.others.append(commits)  # the last: it says that the replay has finished
         if self.options.as_recorded:
             return RecordedReplay(self.settings.features, extent.adoptions(registry), on_step=outputs.step)
         return MergedReplay(

@@ -46,6 +46,8 @@ class ReplayProgress:
         )
         self._task = self._bar.add_task(title, total=total, rate="")
         self._began = self._told = clock()
+        self.before = 0
+        """Rows that an earlier run has taken: they count as done, and not for the rate."""
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -70,7 +72,7 @@ class ReplayProgress:
 
     def at(self, rows: int) -> None:
         """Show that so many rows have been taken."""
-        rate = rows / max(self.seconds, 1e-9)
+        rate = (rows - self.before) / max(self.seconds, 1e-9)
         self._bar.update(self._task, completed=rows, rate=f"{rate:,.0f}/s")
         if self._in_place or self._clock() - self._told < PLAIN_EVERY_S:
             return

@@ -125,6 +125,10 @@ class Keys:
         """String: the minter's horizon, event time in ms; empty where it is open."""
         return self.private(0) + "horizon"
 
+    def place(self, number: int) -> str:
+        """String: one of the two newest checkpoints of a replay, as MessagePack."""
+        return self.private(0) + f"place:{number}"
+
     def patterns(self) -> tuple[str, str]:
         """Glob patterns that match all private and all public keys of this model, and no other's."""
         name = _GLOB.sub(r"\\\1", self.model)

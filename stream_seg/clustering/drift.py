@@ -34,6 +34,15 @@ class PageHinkley:
     _excess: float = 0.0
     _lowest: float = float("inf")
 
+    @property
+    def numbers(self) -> tuple[int, float, float, float]:
+        """What it has come to, for `resumed`."""
+        return self._count, self._mean, self._excess, self._lowest
+
+    def resumed(self, numbers: tuple[int, float, float, float]) -> None:
+        """Go on from what a test of the same settings had come to."""
+        self._count, self._mean, self._excess, self._lowest = numbers
+
     def update(self, value: float) -> bool:
         """Take the next value; tell whether it raises the alarm."""
         self._count += 1

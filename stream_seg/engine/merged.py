@@ -17,7 +17,7 @@ from stream_seg.clustering.structure import Each
 from stream_seg.engine.adoption import NextEvent
 from stream_seg.engine.derive import Derivation
 from stream_seg.engine.merge import Stretch
-from stream_seg.engine.minter import Minted
+from stream_seg.engine.minter import Counted, Minted
 from stream_seg.engine.outcome import Adoption
 from stream_seg.engine.plan import ModelPlan
 from stream_seg.engine.replay import Replay, Step, between
@@ -53,6 +53,15 @@ class MergedReplay(Replay):
         )
         self._stretches: list[Stretch] = []
         self._taken = 0
+
+    def restore(self, states: Mapping[int, State], current: ModelVersion, counted: Counted) -> None:
+        """Stand at a place of the merged order at which another replay stood, warm-up lying behind it.
+
+        ``states`` are all partitions', ``current`` and ``counted`` the minter's. What comes then is what came
+        of the other one; only the events' ranks begin anew.
+        """
+        self.states, self._scratch = dict(sorted(states.items())), {}
+        self.minter.restore(current, counted)
 
     @property
     def held(self) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +25,7 @@ from stream_seg.engine.lineage import LineageRecord, lineage_record
 from stream_seg.engine.moments import moment
 from stream_seg.engine.naming import name_all
 from stream_seg.engine.plan import ModelPlan
-from stream_seg.engine.quality import Observer, Quality, clustering_quality, drift_of
+from stream_seg.engine.quality import Observer, Quality, Seen, clustering_quality, drift_of
 from stream_seg.engine.restructure import refitted
 from stream_seg.engine.state import DAY_MS, Changes
 from stream_seg.engine.version import (
@@ -75,6 +76,17 @@ class _Made:
     as_of_ms: int
     movement: Movement
     quality: Quality
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """What a minter goes by beside its current version: see ``Minter``'s fields."""
+
+    events: int
+    rows_passed: int
+    customers: int
+    structure_customers: int
+    structure_ms: int
+    seen: Seen
 
 
 @dataclass(slots=True)
@@ -131,6 +143,26 @@ class Minter:
         self.events, self.rows_passed = events, rows_passed
         self.customers = self.structure_customers = current.customers
         self.structure_ms = current.as_of_ms
+
+    @property
+    def counted(self) -> Counted:
+        """What it goes by, for ``restore``."""
+        return Counted(
+            self.events,
+            self.rows_passed,
+            self.customers,
+            self.structure_customers,
+            self.structure_ms,
+            self._observer.seen,
+        )
+
+    def restore(self, current: ModelVersion, counted: Counted) -> None:
+        """Stand where a minter stood that had made ``current`` and ``counted`` so far."""
+        self.current = current
+        self.events, self.rows_passed = counted.events, counted.rows_passed
+        self.customers, self.structure_customers = counted.customers, counted.structure_customers
+        self.structure_ms = counted.structure_ms
+        self._observer.resume(counted.seen)
 
     @property
     def events_to_check(self) -> int:

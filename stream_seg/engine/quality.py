@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +21,7 @@ from stream_seg.clustering.mint import Scaling
 from stream_seg.engine.outcome import CAUSES
 from stream_seg.engine.state import DAY_MS, Changes
 
-__all__ = ["Observer", "clustering_quality", "drift_of"]
+__all__ = ["Observer", "Seen", "clustering_quality", "drift_of"]
 
 SILHOUETTE_ROWS = 500
 """Rows of the sampled silhouette: its standard error is some 0.015, its price 2 ms a version."""
@@ -53,11 +54,20 @@ def drift_of(names: Sequence[str], old: Scaling, new: Scaling) -> Quality:
     return {f"drift.{name}": value for name, value in zip(names, moved.tolist(), strict=True)}
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """What an ``Observer`` has seen: marks (event time, changes so far), the test for drift, alarms."""
+
+    marks: list[tuple[int, Changes]]
+    cost: tuple[int, float, float, float]
+    alarms: int
+
+
 @dataclass(slots=True)
 class Observer:
-    """Follows changes of segment and the cost from check to check; what it has seen is not stored.
+    """Follows changes of segment and the cost from check to check.
 
-    A minter that takes over starts with what the partitions have counted so far, and a new test for drift.
+    What it has seen is stored with a replay's checkpoint only: a minter that takes over starts with what the
+    partitions have counted so far, and a new test for drift.
     """
 
     _marks: deque[tuple[int, Changes]] = field(default_factory=deque)
@@ -67,6 +77,16 @@ class Observer:
     def start(self, changes: Changes, as_of_ms: int) -> None:
         """Count from here."""
         self._marks = deque([(as_of_ms, changes)])
+
+    @property
+    def seen(self) -> Seen:
+        """What has been seen so far, for ``resume``."""
+        return Seen(list(self._marks), self._cost.numbers, self._alarms)
+
+    def resume(self, seen: Seen) -> None:
+        """Go on from what another one had seen."""
+        self._marks, self._alarms = deque(seen.marks), seen.alarms
+        self._cost.resumed(seen.cost)
 
     def checked(self, cost_per_customer: float) -> None:
         """Take the cost as it is at a check, in the current version's scaled space."""

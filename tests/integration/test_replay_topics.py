@@ -124,6 +124,7 @@ def test_an_audit_by_customer_and_time_finds_the_newest_label_before(shop: Place
 
 BAD = [
     (("replay", "--name", "a/b"), 2, "letters, digits"),
+    (("replay", "--name", "a b"), 2, "letters, digits"),
     (("replay", "--name", "bad", "--from", "2023-12-01", "--to", "2023-11-01"), 2, "earlier"),
     (("replay", "--name", "bad", "--to", "2001-01-01"), 2, "outside --from and --to"),
     (("replay", "--name", "bad", "--as-recorded", "--follow"), 2, "--follow"),
@@ -173,34 +174,42 @@ def test_runs_over_different_ranges_are_not_compared(shop: Place) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_a_replay_that_is_killed_again_and_again_says_the_same(
-    servers: LocalServers, tmp_path: Path, fresh_name: Callable[[str], str]
+@pytest.mark.parametrize("export", [True, False], ids=["history taken again", "from the checkpoint"])
+def test_a_replay_that_is_killed_at_ten_random_moments_says_the_same(
+    servers: LocalServers,
+    tmp_path: Path,
+    fresh_name: Callable[[str], str],
+    export: bool,  # noqa: FBT001
 ) -> None:
+    """Each time another client goes on; where it comes to its end before, it is begun again."""
     name = fresh_name("rk")
     place = Place(tmp_path, name, f"{name}-orders", servers.bootstrap_servers, servers.redis_url)
     fill(place.kafka, place.topic, count=4_000, seed=3)
     began = time.monotonic()
     place.run("replay", "--name", "whole", "--export", "whole")
     whole_s = time.monotonic() - began
-    chance, kills = random.Random(5), 0  # noqa: S311 - a fixed one
-    while kills < 10:
-        running = place.start("replay", "--name", "killed", "--export", "killed")
+    whole = renamed(place.said(f"{name}.replay-whole", KINDS), "replay:whole", "replay:killed")
+    chance, kills, went_on, flags = random.Random(5), 0, [], ["--fresh"]  # noqa: S311 - a fixed one
+    wanted = ("replay", "--name", "killed", *(("--export", "killed") if export else ()))
+    while kills < 10 or not flags:
+        running = place.start(*wanted, *flags, "--client", ("kafka-python", "confluent")[kills % 2])
         try:
-            running.wait(chance.uniform(0.2, 1.1) * whole_s)
+            _, err = running.communicate(timeout=chance.uniform(0.2, 1.1) * whole_s if kills < 10 else None)
         except subprocess.TimeoutExpired:
             running.kill()
-            running.communicate()
+            _, err = running.communicate()
             kills += 1
-            continue
-        running.communicate()
-        break  # it has come to its end before it could be killed so often
-    if kills == 10:
-        place.run("replay", "--name", "killed", "--export", "killed")
-    assert kills >= 1
-    whole, killed = (place.said(f"{name}.replay-{run}", KINDS) for run in ("whole", "killed"))
-    assert renamed(whole, "replay:whole", "replay:killed") == killed
-    assert exported(tmp_path / "whole", "replay:whole") == exported(tmp_path / "killed", "replay:killed")
+            flags = []
+        else:  # to its end, or it was there when it was killed
+            assert running.returncode == 0 or "finished already" in err, err
+            assert place.said(f"{name}.replay-killed", KINDS) == whole
+            flags = ["--fresh"]
+        went_on += re.findall(r"going on behind .*", err)
+    assert went_on
+    assert all(("taken again" in line) == export for line in went_on), went_on
     assert seen(place, "whole") == seen(place, "killed")
+    if export:
+        assert exported(tmp_path / "whole", "replay:whole") == exported(tmp_path / "killed", "replay:killed")
 
 
 def seen(place: Place, run: str) -> object:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field, replace
 
+import msgspec
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_seg.engine.checkpoint import decode_numbers, encode_numbers, encode_rows, restore
 from stream_seg.engine.merge import Merge, Stretch
 from stream_seg.engine.merged import MergedReplay
+from stream_seg.engine.minter import Counted
 from stream_seg.engine.plan import Minting, ModelPlan, WarmUp
 from stream_seg.engine.records import Origin, encode_labels, encode_transitions
 from stream_seg.engine.registry import adoption_record, version_records
 from stream_seg.engine.replay import Replay, Step
-from stream_seg.engine.version import Rules
+from stream_seg.engine.version import ModelVersion, Rules
 from tests.histories import FEATURES, Event, batch_of, events
 
 PLAN = ModelPlan(
@@ -110,17 +113,46 @@ class Said:
             self.models.append(adoption_record(step.state.partition, step.adopted))
 
 
-def replayed(given_: Partitions, found: list[Stretch], plan: ModelPlan = PLAN) -> Said:
-    said = Said()
-    driver = MergedReplay(
+def merged_replay(given_: Partitions, plan: ModelPlan, said: Said) -> MergedReplay:
+    return MergedReplay(
         plan,
         dict.fromkeys(given_, 0),
         instance="x",
         on_step=said.step,
         on_version=lambda minted: said.models.extend(version_records(minted)),
     )
-    for stretch in found:
+
+
+def gone_on(driver: MergedReplay, given_: Partitions, plan: ModelPlan, said: Said) -> MergedReplay:
+    """Another replay that stands where one stands, by way of bytes."""
+    current = driver.current
+    assert current is not None
+    versions = {current.version: ModelVersion.from_json(current.to_json())}
+    states = {}
+    for p, state in driver.states.items():
+        which = state.points()[2]
+        blobs = list(zip(which.tolist(), encode_rows(state, which), strict=True))
+        numbers = decode_numbers(encode_numbers(state.numbers))
+        states[p] = restore(p, FEATURES, numbers, versions[numbers.version], blobs)
+    again = merged_replay(given_, plan, said)
+    counted = msgspec.msgpack.decode(msgspec.msgpack.encode(driver.minter.counted), type=Counted)
+    again.restore(states, versions[current.version], counted)
+    return again
+
+
+def replayed(
+    given_: Partitions,
+    found: list[Stretch],
+    plan: ModelPlan = PLAN,
+    interrupted: frozenset[int] = frozenset(),
+) -> Said:
+    """What a replay says; it is left for another one behind the stretches ``interrupted``."""
+    said = Said()
+    driver = merged_replay(given_, plan, said)
+    for number, stretch in enumerate(found):
         driver.take(stretch)
+        if number in interrupted and driver.current is not None:
+            driver = gone_on(driver, given_, plan, said)
     driver.end({p: len(own) * 2 + 5 for p, own in given_.items()})
     said.transitions.sort()  # partitions' own order is what topics keep: see the labels
     return said
@@ -136,6 +168,21 @@ def test_cuts_change_nothing_that_a_replay_says(
     plan = replace(PLAN, rules=Rules(forget_after_days=forget))
     whole = [Stretch.joined(stretches(given_, data))]
     assert replayed(given_, stretches(given_, data), plan) == replayed(given_, whole, plan)
+
+
+@given(partitions(), st.sampled_from([None, 5.0]), st.data(), st.frozensets(st.integers(0, 30), min_size=1))
+@settings(max_examples=60, deadline=None)
+def test_an_interrupted_replay_goes_on_as_if_it_had_not_been(
+    given_: Partitions, forget: float | None, data: st.DataObject, interrupted: frozenset[int]
+) -> None:
+    if not any(given_.values()):
+        return
+    plan = replace(PLAN, rules=Rules(forget_after_days=forget))
+    found = stretches(given_, data)
+    whole, again = replayed(given_, found, plan), replayed(given_, found, plan, interrupted)
+    for said in (whole, again):  # ranks begin anew with each process
+        said.labels = {p: [(0, value) for _, value in own] for p, own in said.labels.items()}
+    assert again == whole
 
 
 @given(events(least=1, most=60), st.sampled_from([None, 5.0]), st.data())

@@ -65,6 +65,7 @@ def test_all_keys_are_described_and_no_others() -> None:
         keys.report("<p>"),
         keys.sample("<p>"),
         keys.horizon,
+        keys.place(0).replace("place:0", "place:<n>"),
     }
     described = set(re.findall(r"^\| `(seg:[^`]*)` \|", REDIS, re.MULTILINE)) - {"seg:{<m>:<partition>}:…"}
     assert described == code

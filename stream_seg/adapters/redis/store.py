@@ -212,6 +212,16 @@ class RedisStore:
             found = self._server.client.get(self.keys.horizon)
         return int(found) if found else None
 
+    def put_place(self, number: int, place: bytes, token: str) -> None:
+        """Keep a replay's checkpoint as the one of that number."""
+        self._server.guarded(0, "put", [self.keys.owner(0), self.keys.place(number)], [token, place])
+
+    def place(self, number: int) -> bytes | None:
+        """The replay's checkpoint of that number."""
+        with self._server.our_errors:
+            found: bytes | None = self._server.client.get(self.keys.place(number))
+        return found
+
     # The model
 
     def put_version(
