@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from consumers.bench.figures import Profile
     from consumers.bench.stand import Client, Stand
 
-__all__ = ["OTHERS", "profile"]
+__all__ = ["OTHERS", "profile", "timed"]
 
 OTHERS: Final = "the clients' own threads, and what is left"
 _COMMITTER: Final = "committer: "
@@ -66,7 +66,7 @@ def profile(stand: Stand, topic: str, events: int, client: Client) -> Profile:
     with ExitStack() as stack, closing(Redis.from_url(stand.redis_url)) as redis:
         for what, owner, name in _PARTS:
             owner_, attribute = (owner, name) if owner is not None else _owner(client, name)
-            found[what] = stack.enter_context(_timed(owner_, attribute))
+            found[what] = stack.enter_context(timed(owner_, attribute))
         redis.config_resetstat()
         run = labelled(stand, settings, events)
         commands = cast("dict[str, dict[str, Any]]", redis.info("commandstats"))
@@ -96,19 +96,19 @@ def _owner(client: Client, name: str) -> tuple[object, str]:
 
 
 @contextmanager
-def _timed(owner: object, name: str) -> Iterator[list[tuple[float, float]]]:
+def timed(owner: object, name: str) -> Iterator[list[tuple[float, float]]]:
     """Processor time of the thread and wall time of every call meanwhile."""
     plain, calls = getattr(owner, name), list[tuple[float, float]]()
 
     @wraps(plain)
-    def timed(*args: object, **named: object) -> object:
+    def watched(*args: object, **named: object) -> object:
         cpu, wall = time.thread_time(), time.perf_counter()
         try:
             return plain(*args, **named)
         finally:
             calls.append((time.thread_time() - cpu, time.perf_counter() - wall))
 
-    setattr(owner, name, timed)
+    setattr(owner, name, watched)
     try:
         yield calls
     finally:

@@ -22,6 +22,7 @@ from consumers.bench.replaying import file_replay, topic_replays
 from consumers.bench.scale import scale
 from consumers.bench.stand import Stand
 from consumers.bench.tables import markdown
+from consumers.bench.takeover import take_overs
 from consumers.bench.throughput import live_name, throughput
 from consumers.bench.workload import Kind, Workload
 from stream_seg.adapters.local import local_servers
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FULL", "SMALL", "SUITES", "BenchOptions", "Sizes", "run_bench"]
 
-SUITES: Final = ("throughput", "core", "lookups", "latency", "replay", "scale", "profile")
+SUITES: Final = ("throughput", "core", "lookups", "latency", "replay", "scale", "profile", "takeover")
 KINDS: Final[tuple[Kind, ...]] = ("zipf", "uniform")
 
 
@@ -50,6 +51,7 @@ class Sizes:
     seconds: float = 8.0
     first_rate: float = 60_000.0
     customers: tuple[int, ...] = (50_000, 1_000_000)
+    taken_over: tuple[int, ...] = (200_000, 1_000_000)
 
 
 FULL: Final = Sizes()
@@ -62,6 +64,7 @@ SMALL: Final = Sizes(
     seconds=1.0,
     first_rate=3_000.0,
     customers=(5_000,),
+    taken_over=(5_000,),
 )
 """Enough to see that everything works; its figures mean nothing."""
 
@@ -110,30 +113,9 @@ def measured(stand: Stand, options: BenchOptions, tell: Callable[[str], None]) -
     results = _kept(options)
     results.machine |= machine(stand.redis_url if servers else None)
     results.settings = {"events of a run": f"{sizes.events:,}", "rounds": str(sizes.rounds)}
-    if "core" in suites:
-        _core(results, sizes, tell)
-    if "replay" in suites:
-        _replay(results, stand, sizes, tell)
-    if "scale" in suites:
-        for customers in sizes.customers:
-            tell(f"scale: {customers:,} customers")
-            results.scale[f"{customers:,}"] = apart(scale, customers, customers)
-    if "throughput" in suites:
-        for kind in KINDS:
-            results.throughput[kind] = throughput(stand, Workload(kind, sizes.events), sizes.rounds, tell)
-    if "profile" in suites:
-        _profile(results, stand, sizes, tell)
-    if "lookups" in suites:
-        tell("lookups")
-        workload = Workload("uniform", sizes.events)
-        with stand.topic(workload.partitions) as topic:
-            stand.feed(workload, topic)
-            results.lookups = lookups(stand, workload, topic, sizes.calls)
-    if "latency" in suites:
-        client = stand.clients[-1]
-        tell(f"latency, with {client}")
-        rate = _rate(results, live_name(client, "exactly_once")) or sizes.first_rate
-        results.latency = latency(stand, Workload("uniform", sizes.events), client, rate, sizes.seconds)
+    for name, suite in _SUITES.items():
+        if name in suites:
+            suite(results, stand, sizes, tell)
     return results
 
 
@@ -160,12 +142,43 @@ def _profile(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str],
             results.profile[kind] = apart(profile, stand, topic, workload.events, client)
 
 
+def _throughput(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str], None]) -> None:
+    for kind in KINDS:
+        results.throughput[kind] = throughput(stand, Workload(kind, sizes.events), sizes.rounds, tell)
+
+
+def _lookups(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str], None]) -> None:
+    tell("lookups")
+    workload = Workload("uniform", sizes.events)
+    with stand.topic(workload.partitions) as topic:
+        stand.feed(workload, topic)
+        results.lookups = lookups(stand, workload, topic, sizes.calls)
+
+
+def _latency(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str], None]) -> None:
+    client = stand.clients[-1]
+    tell(f"latency, with {client}")
+    rate = _rate(results, live_name(client, "exactly_once")) or sizes.first_rate
+    results.latency = latency(stand, Workload("uniform", sizes.events), client, rate, sizes.seconds)
+
+
 def _rate(results: Results, contender: str) -> float | None:
     runs = results.throughput.get("uniform", {}).get(contender)
     return max(run.rate for run in runs) if runs else None
 
 
-def _core(results: Results, sizes: Sizes, tell: Callable[[str], None]) -> None:
+def _takeover(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str], None]) -> None:
+    for customers in sizes.taken_over:
+        results.takeover[f"{customers:,}"] = take_overs(stand, customers, tell)
+
+
+def _scale(results: Results, _: Stand, sizes: Sizes, tell: Callable[[str], None]) -> None:
+    for customers in sizes.customers:
+        tell(f"scale: {customers:,} customers")
+        results.scale[f"{customers:,}"] = apart(scale, customers, customers)
+
+
+def _core(results: Results, _: Stand, sizes: Sizes, tell: Callable[[str], None]) -> None:
     for number in range(sizes.rounds):
         for kind in KINDS:
             tell(f"core, {kind}, round {number + 1} of {sizes.rounds}")
@@ -184,3 +197,16 @@ def _replay(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str], 
     for kind in KINDS:
         workload = Workload(kind, sizes.events)
         results.topic_replay[kind] = topic_replays(stand, workload, sizes.rounds, tell)
+
+
+_SUITES: Final = {
+    "core": _core,
+    "replay": _replay,
+    "scale": _scale,
+    "throughput": _throughput,
+    "profile": _profile,
+    "takeover": _takeover,
+    "lookups": _lookups,
+    "latency": _latency,
+}
+"""In the order in which they are measured."""

@@ -35,6 +35,7 @@ def markdown(results: Results) -> str:
         _replay(results) if results.replay else "",
         _topic_replay(results) if results.topic_replay else "",
         _scale(results) if results.scale else "",
+        _takeover(results) if results.takeover else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -166,3 +167,9 @@ def _scale(results: Results) -> str:
     ]
     title = "### By number of customers, one event each and day, passes and minting included\n\n"
     return title + _table(["residents", "µs an event", "bytes a customer"], rows)
+
+
+def _takeover(results: Results) -> str:
+    rows = [[customers, _spread(spread(own))] for customers, own in results.takeover.items()]
+    title = "### Taking a partition over: seconds until it is read on, median (least – most)\n\n"
+    return title + _table(["its customers", "s"], rows)

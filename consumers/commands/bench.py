@@ -13,7 +13,7 @@ from consumers.commands.options import KAFKA, REDIS, with_settings
 if TYPE_CHECKING:
     from stream_seg.settings import Settings
 
-SUITES = ("throughput", "core", "lookups", "latency", "replay", "scale", "profile")
+SUITES = ("throughput", "core", "lookups", "latency", "replay", "scale", "profile", "takeover")
 
 
 @click.command(name="bench")
