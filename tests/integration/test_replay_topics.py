@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from kafka import TopicPartition
@@ -18,7 +19,7 @@ from kafka.admin import KafkaAdminClient
 from redis import Redis
 
 from stream_seg.adapters.local import LocalServers
-from tests.integration.replays import Place, fill, records, renamed
+from tests.integration.replays import DAY_MS, START_MS, Place, fill, records, renamed
 from tests.integration.test_online_retail import CONFIG, DATA, orders_of
 
 KINDS = ("labels", "transitions", "models", "dead-letters")
@@ -79,6 +80,36 @@ def exported(folder: Path, run: str) -> tuple[object, ...]:
     assert set(labels["run"]) == {run}
     model = (folder / "model.json").read_text().replace(f'"{run}"', '"run"')
     return labels.drop("run").rows(), (folder / "customers.parquet").read_bytes(), model
+
+
+def test_a_file_and_a_topic_of_one_partition_say_the_same(
+    servers: LocalServers, tmp_path: Path, fresh_name: Callable[[str], str]
+) -> None:
+    """Apart from the source, and the ids that stand in for missing ones."""
+    name = fresh_name("ro")
+    place = Place(tmp_path, name, f"{name}-orders", servers.bootstrap_servers, servers.redis_url)
+    chance = np.random.default_rng(2)
+    frame = pl.DataFrame(
+        {
+            "customer": [f"c{number}" for number in np.minimum(chance.zipf(1.3, 1500), 120)],
+            "at": START_MS + np.arange(1500) * 20 * DAY_MS // 1000,
+            "revenue": np.round(chance.lognormal(3.0, 1.0, 1500), 2),
+        }
+    )
+    frame.write_parquet(tmp_path / "orders.parquet")
+    place.run("load", "orders.parquet", "--topic", place.topic, "--partitions", "1")
+    place.run("replay", "--name", "topic", "--export", "topic")
+    place.run("replay", "--name", "file", "--export", "file", "--source", "orders.parquet")
+    topic, file = (
+        pl.read_parquet(tmp_path / run / "labels.parquet").drop("run", "source_topic", "event_id")
+        for run in ("topic", "file")
+    )
+    assert topic.equals(file)
+    assert len(file) == 1500
+    customers = [(tmp_path / run / "customers.parquet").read_bytes() for run in ("topic", "file")]
+    assert customers[0] == customers[1]
+    models = [(tmp_path / run / "model.json").read_text() for run in ("topic", "file")]
+    assert models[0].replace('"replay:topic"', '"replay:file"') == models[1]
 
 
 def test_labels_are_exported_in_the_order_of_event_time_but_for_late_ones(shop: Place) -> None:
