@@ -13,6 +13,7 @@ from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
+from stream_seg.engine.version import Rules
 from tests.bench.quality.data import SETS, STYLES, DataSet, MissingDataError, Style
 from tests.bench.quality.ours import run_ours, with_gain
 from tests.bench.quality.page import page
@@ -21,7 +22,7 @@ from tests.bench.quality.results import Results
 from tests.bench.quality.vips import run_vips
 from tests.bench.quality.worlds import CONDUCTS, growth_row, world_row
 
-TABLES = ("ours", "growth", "partitions", "peers", "structure", "vips")
+TABLES = ("ours", "growth", "partitions", "peers", "structure", "hysteresis", "vips")
 FOLDER = Path("docs/benchmarks")
 
 
@@ -50,6 +51,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--customers", type=int, default=200_000, help="of the synthetic population")
     parser.add_argument("--peer-events", type=int, default=20_000)
     parser.add_argument("--gains", nargs="+", type=float, default=[0.01, 0.015, 0.02, 0.03, 0.05])
+    parser.add_argument("--hysteresis", nargs="+", type=float, default=[0.0, 0.05, 0.1, 0.15, 0.2])
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--fresh", action="store_true", help="make rows anew that are there already")
     return parser.parse_args()
@@ -112,6 +114,15 @@ def _structure(options: argparse.Namespace, results: Results) -> None:
         results.add({**key, "method": f"gain {gain:.1%}"}, make)
 
 
+def _hysteresis(options: argparse.Namespace, results: Results) -> None:
+    seed = options.seeds[0]
+    for name, k, share in product(options.data, options.k, options.hysteresis):
+        data = _data(options, name, "decayed", seed)
+        key = {"table": "hysteresis", "data": data.name, "features": "decayed", "k": k, "seed": seed}
+        make = partial(run_ours, data, k, seed, rules=Rules(hysteresis=share))
+        results.add({**key, "method": f"{share:.0%}"}, make)
+
+
 def _vips(options: argparse.Namespace, results: Results) -> None:
     for row in run_vips(options.customers, options.seeds[0]):
         results.add({**row, "table": "vips"}, dict)
@@ -123,6 +134,7 @@ _PARTS = {
     "partitions": _partitions,
     "peers": _peers,
     "structure": _structure,
+    "hysteresis": _hysteresis,
     "vips": _vips,
 }
 

@@ -14,6 +14,7 @@ from stream_seg.engine.outcome import MODEL
 from stream_seg.engine.plan import Minting, ModelPlan
 from stream_seg.engine.replay import Replay, Step, between
 from stream_seg.engine.state import DAY_MS, Changes
+from stream_seg.engine.version import Rules
 from stream_seg.events.batch import EventBatch
 from tests.bench.quality.data import DataSet
 from tests.simulation.measure import Cost, cost_of, population
@@ -61,9 +62,18 @@ class Watch:
         self.events_before, self.clock_before = numbers.events, numbers.clock_ms
 
 
-def run_ours(data: DataSet, k: int, seed: int, minting: Minting | None = None, restarts: int = 10) -> Row:
+def run_ours(
+    data: DataSet,
+    k: int,
+    seed: int,
+    minting: Minting | None = None,
+    rules: Rules | None = None,
+    restarts: int = 10,
+) -> Row:
     """One history through the one-process driver; the row without its keys."""
-    plan = ModelPlan(data.features, segments=k, seed=seed, minting=minting or Minting())
+    plan = ModelPlan(
+        data.features, segments=k, seed=seed, minting=minting or Minting(), rules=rules or Rules()
+    )
     watch, versions = Watch(), list[Minted]()
     replay = Replay(plan, {0: 0}, instance="bench", on_step=watch.step, on_version=versions.append)
     costs: list[Cost] = []

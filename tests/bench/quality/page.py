@@ -32,6 +32,7 @@ def page(rows: Sequence[Row], machine: str) -> str:
         ("## Partitions", _worlds(_of(rows, "partitions"))),
         ("## Peers", _peers(rows)),
         ("## Structural moves", _structure(_of(rows, "structure"))),
+        ("## Hysteresis", _hysteresis(_of(rows, "hysteresis"))),
         ("## Rare but distinct", _vips(_of(rows, "vips"))),
     ):
         if made:
@@ -166,6 +167,26 @@ def _structure(rows: list[Row]) -> str:
             _share(_mean(r["flapping"] for r in group)),
         ])  # fmt: skip
     return _table(head, lines)
+
+
+def _hysteresis(rows: list[Row]) -> str:
+    if not rows:
+        return ""
+    head = ["data", "features", "k", "hysteresis", "flapping", "served median", "worst", "moved by a mint"]
+    lines = [
+        [
+            r["data"], r["features"], r["k"], r["method"], _share(r["flapping"]),
+            f"{r['served_median']:.4f}", f"{r['served_worst']:.4f}", _share(r["moved_by_mint"]),
+        ]
+        for r in sorted(rows, key=lambda r: (r["data"], r["k"], float(r["method"].rstrip("%"))))
+    ]  # fmt: skip
+    note = (
+        "\nA customer changes its segment only if another centroid is nearer by this share of the distance. "
+        "*Flapping*: the share of changes that are reverted within 7 days. Who orders every week or two comes "
+        "back by ordering and leaves by silence: that is what the features say, and no rule about distances "
+        "tells it from noise but by serving worse segments.\n"
+    )
+    return _table(head, lines) + note
 
 
 def _vips(rows: list[Row]) -> str:
