@@ -72,7 +72,8 @@ class Results(msgspec.Struct):
     microseconds of processor time an event (passes: a row), one for each round. ``lookups`` and ``latency``:
     what → milliseconds by percentile. ``replay``: workload → a replay of a file for each round.
     ``topic_replay``: workload → contender → a run for each round, in order. ``profile``: workload → where
-    the time of a live worker went. ``takeover``: customers → seconds until a partition is served again.
+    the time of a live worker went. ``redis_ways``: way of writing → µs a customer. ``takeover``: customers →
+    seconds until a partition is served again.
     """
 
     machine: dict[str, str] = {}
@@ -85,6 +86,7 @@ class Results(msgspec.Struct):
     replay: dict[str, list[FileReplay]] = {}
     topic_replay: dict[str, dict[str, list[Run]]] = {}
     profile: dict[str, Profile] = {}
+    redis_ways: dict[str, Share] = {}
     takeover: dict[str, list[float]] = {}
 
 

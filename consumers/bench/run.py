@@ -18,6 +18,7 @@ from consumers.bench.lookups import lookups
 from consumers.bench.machine import machine
 from consumers.bench.processes import apart
 from consumers.bench.profiling import profile
+from consumers.bench.redis_ways import redis_ways
 from consumers.bench.replaying import file_replay, topic_replays
 from consumers.bench.scale import scale
 from consumers.bench.stand import Stand
@@ -129,6 +130,8 @@ def _kept(options: BenchOptions) -> Results:
         setattr(results, suite, {})
     if "replay" in options.suites:
         results.topic_replay = {}
+    if "profile" in options.suites:
+        results.redis_ways = {}
     return results
 
 
@@ -140,6 +143,7 @@ def _profile(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str],
         with stand.topic(workload.partitions) as topic:
             stand.feed(workload, topic)
             results.profile[kind] = apart(profile, stand, topic, workload.events, client)
+    results.redis_ways = apart(redis_ways, stand)
 
 
 def _throughput(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str], None]) -> None:

@@ -30,6 +30,7 @@ def markdown(results: Results) -> str:
         _ratios(results) if results.throughput else "",
         _core(results) if results.core else "",
         *(_profile(kind, own) for kind, own in results.profile.items()),
+        _redis_ways(results) if results.redis_ways else "",
         _milliseconds("Lookups, ms", results.lookups),
         _latency(results) if results.latency else "",
         _replay(results) if results.replay else "",
@@ -114,6 +115,12 @@ def _profile(kind: str, own: Profile) -> str:
         ["Redis's command (a script's include those it calls)", "µs/event", "calls/event"], commands
     )
     return title + _table(head, parts) + "\n\n" + redis
+
+
+def _redis_ways(results: Results) -> str:
+    rows = [[what, f"{redis:.2f}", f"{own:.2f}"] for what, (redis, own) in results.redis_ways.items()]
+    title = "### Ways to write a customer's hash of ten fields, µs of processor time\n\n"
+    return title + _table(["way", "Redis's", "the writer's"], rows)
 
 
 def _milliseconds(title: str, figures: dict[str, dict[str, float]]) -> str:

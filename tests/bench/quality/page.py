@@ -182,9 +182,9 @@ def _hysteresis(rows: list[Row]) -> str:
     ]  # fmt: skip
     note = (
         "\nA customer changes its segment only if another centroid is nearer by this share of the distance. "
-        "*Flapping*: the share of changes that are reverted within 7 days. Who orders every week or two comes "
-        "back by ordering and leaves by silence: that is what the features say, and no rule about distances "
-        "tells it from noise but by serving worse segments.\n"
+        "*Flapping*: the share of changes that are reverted within 7 days. Who orders every week or two "
+        "comes back by ordering and leaves by silence: that is what the features say, and no rule about "
+        "distances tells it from noise but by serving worse segments.\n"
     )
     return _table(head, lines) + note
 
