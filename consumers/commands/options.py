@@ -59,7 +59,7 @@ MODEL = (
     Flag("--forget-after-days", "model.forget_after_days", click.FLOAT, "Forget customers silent that long."),
     Flag("--names", "model.names", click.STRING, '"auto" or "plain".'),
     Flag("--algorithm", "model.algorithm", click.STRING, '"population" or "river:…".'),
-    Flag("--distance", "model.distance", click.STRING, '"euclidean", "manhattan" or "chebyshev".'),
+    Flag("--distance", "model.distance", click.STRING, '"euclidean", "manhattan", "chebyshev" or "cosine".'),
 )
 WARM_UP = (
     Flag("--warm-up-customers", "warm_up.customers", click.INT, "Customers before the first version."),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stream_seg.clustering.distance import EUCLIDEAN, Distance, apart
+from stream_seg.clustering.distance import Distance, apart
 from stream_seg.clustering.lloyd import Fit, assign, batch_kmeans
 from stream_seg.clustering.seeding import greedy_kmeans_plus_plus, ready
 from stream_seg.clustering.structure import NEAR_OPTIMUM, nearest_of_equals, refit, resize
@@ -38,7 +38,7 @@ def fit_by(
     seed: int,
 ) -> Fit:
     """Fit from scratch, as `batch_kmeans` does, under `distance`; its errors too."""
-    if distance == EUCLIDEAN:
+    if distance.has_means:
         return batch_kmeans(points, weights, k, restarts=restarts, seed=seed)
     rng = np.random.default_rng(seed)
     starts = (greedy_kmeans_plus_plus(points, weights, k, rng) for _ in range(restarts))
@@ -55,7 +55,7 @@ def refit_by(
     seed: int,
 ) -> Fit:
     """Look for a better structure, as `refit` does, under `distance`; its errors too."""
-    if distance == EUCLIDEAN:
+    if distance.has_means:
         return refit(points, weights, centres, k, seed=seed)
     rng = np.random.default_rng(seed)
     starts = [greedy_kmeans_plus_plus(points, weights, k, rng) for _ in range(_REFIT_STARTS)]
@@ -72,7 +72,7 @@ def assign_by(
     centres: NDArray[np.float64],
 ) -> Fit:
     """Return the labels of `points` under `centres` as they are, and the cost."""
-    if distance == EUCLIDEAN:
+    if distance.has_means:
         return assign(points, weights, centres)
     points, kept = ready(points), np.array(centres, dtype=np.float64, order="C")
     labels, distances = np.zeros(len(points), dtype=np.int32), np.zeros(len(points))

@@ -13,7 +13,9 @@ buffer.
 The Euclidean distance, with means as centres, is what the engine runs on. Beside it there are the Manhattan
 distance with medians (P. S. Bradley, O. L. Mangasarian, W. N. Street, "Clustering via concave minimization",
 NIPS 9, 1997) and the Chebyshev distance with midranges, which minimise the largest radius of a cluster and
-not the sum of the distances.
+not the sum of the distances. The cosine distance is the Euclidean one between vectors brought to length 1,
+which are not standardised: |u - v|² is twice 1 - cos(u, v) (I. S. Dhillon, D. S. Modha, "Concept
+decompositions for large sparse text data using clustering", Machine Learning 42, 2001).
 """
 
 from __future__ import annotations
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _EUCLIDEAN, _MANHATTAN, _CHEBYSHEV = 0, 1, 2
+_LARGEST = 1e150  # whose square is an ordinary number
 
 __all__ = [
     "CHEBYSHEV",
+    "COSINE",
     "DISTANCES",
     "EUCLIDEAN",
     "MANHATTAN",
@@ -305,11 +309,27 @@ class Distance:
     Attributes:
         name: as configured.
         code: what kernels know it by.
+        unit: whether vectors are brought to length 1 first, and not standardised.
 
     """
 
     name: str
     code: int
+    unit: bool = False
+
+    @property
+    def has_means(self) -> bool:
+        """Whether the centres are means, which come from sums."""
+        return self.code == _EUCLIDEAN
+
+    def vectors(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return observations, float64[n, d], as the distance takes them; one of zeros stays as it is."""
+        if not self.unit:
+            return values
+        finite = np.clip(values, -_LARGEST, _LARGEST)
+        length = np.sqrt((finite * finite).sum(axis=1, keepdims=True))
+        unit: NDArray[np.float64] = np.divide(finite, length, out=np.zeros_like(finite), where=length > 0.0)
+        return unit
 
     def fill_centres(
         self,
@@ -343,7 +363,8 @@ class Distance:
 EUCLIDEAN = Distance("euclidean", _EUCLIDEAN)
 MANHATTAN = Distance("manhattan", _MANHATTAN)
 CHEBYSHEV = Distance("chebyshev", _CHEBYSHEV)
-DISTANCES = {distance.name: distance for distance in (EUCLIDEAN, MANHATTAN, CHEBYSHEV)}
+COSINE = Distance("cosine", _EUCLIDEAN, unit=True)
+DISTANCES = {distance.name: distance for distance in (EUCLIDEAN, MANHATTAN, CHEBYSHEV, COSINE)}
 """Every distance by its name."""
 
 

@@ -55,8 +55,10 @@ class PopulationKMeans(base.Clusterer):
     half_life_events
         Events after which the weight of an anonymous point has halved; `None` for never.
     distance
-        `euclidean` (centres are means), `manhattan` (medians), or `chebyshev` (midranges: they make the
-        largest distance from a centre small, not the sum of the distances).
+        `euclidean` (centres are means), `manhattan` (medians), `chebyshev` (midranges: they make the
+        largest distance from a centre small, not the sum of the distances), or `cosine`: what counts is the
+        proportion of the features, which should have one unit, and not their size. Its observations are
+        brought to length 1 and not standardised.
 
     Examples
     --------
@@ -115,6 +117,7 @@ class PopulationKMeans(base.Clusterer):
         self._held = WarmUp(warm_up)
         self._keyed: bool | None = None
         self._population: Population | None = None
+        self._vectors = DISTANCES[distance].vectors
         self._versions = Versions(n_clusters, hysteresis, seed, DISTANCES[distance])
 
     def learn_one(self, x: dict[Any, Any], key: Hashable | None = None) -> None:
@@ -197,7 +200,7 @@ class PopulationKMeans(base.Clusterer):
             return
         if self._keyed is not None and self._keyed != (keys is not None):
             raise ValueError("one model learns with keys or without, not both")
-        values = self._space.vectors(columns, n)
+        values = self._vectors(self._space.vectors(columns, n))
         self._keyed = keys is not None
         taken = 0
         if self._population is None:
@@ -235,7 +238,7 @@ class PopulationKMeans(base.Clusterer):
             start = stop
 
     def _predict(self, columns: Columns, n: int) -> NDArray[np.int64]:
-        values = self._space.known_vectors(columns, n)
+        values = self._vectors(self._space.known_vectors(columns, n))
         model = self._versions.model
         if model is None:
             return np.zeros(n, dtype=np.int64)

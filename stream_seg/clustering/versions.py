@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stream_seg.clustering.alternation import assign_by, cost_of, fit_by, refit_by
-from stream_seg.clustering.distance import EUCLIDEAN, Distance, apart
+from stream_seg.clustering.distance import Distance, apart
 from stream_seg.clustering.identity import carry_ids, first_ids
 from stream_seg.clustering.lattice import ClusterSums
 from stream_seg.clustering.mint import Proposal, Scaling, propose, scaling_of, should_mint
@@ -55,7 +55,11 @@ class Versions:
         """Make the first version from the rows (int32[n, d], n >= 1) of the warm-up."""
         everyone = np.zeros(rows.shape[0], dtype=np.int32)
         d = rows.shape[1]
-        scaling = scaling_of(ClusterSums.recount(rows, everyone, 1), step, np.ones(d))
+        scaling = (
+            Scaling(np.zeros(d), np.ones(d), np.ones(d))
+            if self._distance.unit
+            else scaling_of(ClusterSums.recount(rows, everyone, 1), step, np.ones(d))
+        )
         points = scaling.scaled(rows * step)
         fit = fit_by(
             self._distance,
@@ -105,7 +109,9 @@ class Versions:
         self._checks += 1
         sums = population.sums(len(old.ids))
         proposal = propose(sums, old.step, old.scaling, old.centres_unscaled)
-        if old.distance != EUCLIDEAN and proposal.residents:
+        if old.distance.unit:
+            proposal = replace(proposal, scaling=old.scaling, scale_drift=0.0)
+        if not old.distance.has_means and proposal.residents:
             proposal = _with_centres(proposal, old, population)
         new = self._restructured(population, proposal) if self._structure_due(population) else None
         if new is None and should_mint(proposal):

@@ -85,7 +85,7 @@ class ModelSettings(Section):
     parameters: dict[str, Any] = Field(
         default_factory=dict, description="The river clusterer's own parameters."
     )
-    distance: Literal["euclidean", "manhattan", "chebyshev"] = Field(
+    distance: Literal["euclidean", "manhattan", "chebyshev", "cosine"] = Field(
         default="euclidean",
         description="Distance in scaled space; others than euclidean in replay and in --embedded runs only.",
     )

@@ -53,7 +53,11 @@ SINGLE_KEYS = [
     ("model.hysteresis", "1.0", "must be a number of at least 0 and below 1, not 1.0."),
     ("model.hysteresis", "nan", "must be a number of at least 0 and below 1, not NaN."),
     ("model.forget_after_days", "0", "must be a number above 0, not 0."),
-    ("model.distance", '"cosine"', 'must be "euclidean", "manhattan" or "chebyshev", not "cosine".'),
+    (
+        "model.distance",
+        '"hamming"',
+        'must be "euclidean", "manhattan", "chebyshev" or "cosine", not "hamming".',
+    ),
     ("model.parameters", "{ a = 1 }", 'is for algorithm = "river:…" only.'),
     ("model.segment", "6", "is not a setting: did you mean model.segments?"),
     ("model.topic", '"t"', "is not a setting: did you mean source.topic?"),

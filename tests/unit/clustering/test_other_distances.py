@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stream_seg.clustering.alternation import alternate, assign_by, cost_of, fit_by, refit_by
 from stream_seg.clustering.distance import (
     CHEBYSHEV,
+    COSINE,
     DISTANCES,
     EUCLIDEAN,
     MANHATTAN,
@@ -45,7 +46,10 @@ def test_distances_by_hand() -> None:
     a, b = np.array([1.0, -2.0]), np.array([4.0, 2.0])
 
     assert [apart(a, b, d.code) for d in (EUCLIDEAN, MANHATTAN, CHEBYSHEV)] == [25.0, 7.0, 4.0]
-    assert list(DISTANCES) == ["euclidean", "manhattan", "chebyshev"]
+    assert list(DISTANCES) == ["euclidean", "manhattan", "chebyshev", "cosine"]
+    u, v = COSINE.vectors(np.array([[3.0, 4.0], [-8.0, 6.0]]))
+    assert [u.tolist(), v.tolist()] == [[0.6, 0.8], [-0.8, 0.6]]
+    assert apart(u, v, COSINE.code) == pytest.approx(2.0)  # twice 1 - cos
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 10])
@@ -151,6 +155,36 @@ def test_a_population_is_clustered_by_them(distance: Distance, *, keyed: bool) -
     centres = np.array([[c[0], c[1]] for c in model.centers.values()]) / points.std(axis=0)
     best = fit_by(distance, scaled, weights, 3, restarts=10, seed=0).cost
     assert assign_by(distance, scaled, weights, centres).cost <= 1.05 * best
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_cosine_tells_directions_whatever_the_sizes(*, keyed: bool) -> None:
+    rng = np.random.default_rng(6)
+    kinds = np.array([[8.0, 1.0, 1.0], [1.0, 8.0, 1.0], [1.0, 1.0, 8.0]])
+    own = rng.integers(0, 3, 600)
+    points = (kinds[own] + rng.normal(size=(600, 3)) * 0.4) * rng.lognormal(0.0, 3.0, (600, 1))
+    model = PopulationKMeans(n_clusters=3, warm_up=100, distance="cosine")
+
+    model.learn_many(points, keys=range(600) if keyed else None)
+
+    found = model.predict_many(points)
+    assert len(set(zip(own.tolist(), found.tolist(), strict=True))) == 3
+    np.testing.assert_array_equal(model.predict_many(points * 1e-9), found)
+    assert all(
+        np.hypot.reduce(list(c.values())) == pytest.approx(1.0, abs=0.02) for c in model.centers.values()
+    )
+
+
+def test_cosine_is_defined_for_nothing_and_for_infinity() -> None:
+    values = np.array([[0.0, 0.0], [np.inf, 1.0], [-np.inf, np.inf], [1e-300, 0.0], [1e300, 1e300]])
+
+    unit = COSINE.vectors(values)
+
+    assert np.isfinite(unit).all()
+    np.testing.assert_allclose(unit[[0, 1, 4]], [[0.0, 0.0], [1.0, 0.0], [0.5**0.5, 0.5**0.5]], atol=1e-12)
+    model = PopulationKMeans(n_clusters=2, warm_up=3, distance="cosine")
+    model.learn_many(values, keys=range(5))
+    assert np.isfinite([list(centre.values()) for centre in model.centers.values()]).all()
 
 
 def test_an_unknown_distance_is_refused() -> None:
