@@ -11,7 +11,7 @@ from consumers.replay_driver import driver_of, on_every_core
 from consumers.replay_export import Export
 from consumers.replay_output import Output, Tally
 from consumers.replay_progress import ReplayProgress
-from consumers.replay_summary import print_rejected, print_summary
+from consumers.replay_summary import print_rejected, print_summary, print_where
 from consumers.tables import console
 from stream_seg.adapters.files import FileSource
 from stream_seg.errors import UsageError
@@ -106,7 +106,7 @@ def run_replay(settings: Settings, options: ReplayOptions) -> int:
             print_rejected(progress.console, outputs.tally)
         seconds = progress.seconds
     print_summary(console(), model, driver, outputs.tally, seconds)
-    _say_where(settings, options, model)
+    print_where(console(), model, options, on_servers=settings.servers_configured)
     return 0
 
 
@@ -141,16 +141,3 @@ def _nothing(tally: Tally) -> str:
             "nothing was written; look at [event]."
         )
     return "The file has no rows: nothing was written."
-
-
-def _say_where(settings: Settings, options: ReplayOptions, model: str) -> None:
-    out = console()
-    if options.export is not None:
-        out.print(
-            f"exported to {options.export}: labels.parquet, customers.parquet, model.json", soft_wrap=True
-        )
-    if settings.servers_configured:
-        topics = f", and topics {model}.*" if options.emit else ""
-        out.print(
-            f"keys seg:{model}:*{topics}; look with stream-seg segments --model {model}", soft_wrap=True
-        )

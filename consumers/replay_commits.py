@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from msgspec.structs import replace
 
+from consumers.replay_store import one_at_a_time
 from stream_seg.adapters.kafka_topics import LABELS, MODELS, TRANSITIONS
 from stream_seg.engine.checkpoint import full_checkpoint
 from stream_seg.engine.edges import Aside, Running, at_once
@@ -28,7 +28,7 @@ from stream_seg.engine.records import Encoded, Origin, encode_labels, encode_tra
 from stream_seg.engine.registry import adoption_record, version_records
 from stream_seg.engine.reports import Report, report
 from stream_seg.engine.state import Numbers, Position, State
-from stream_seg.errors import OwnershipLost, StateError, UsageError
+from stream_seg.errors import StateError
 
 if TYPE_CHECKING:
     from consumers.replay_bounds import Bounds
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from stream_seg.engine.version import ModelVersion
     from stream_seg.events.batch import Rejected
 
-__all__ = ["Commits", "Servers", "one_at_a_time"]
+__all__ = ["Commits", "Servers"]
 
 REPORT_EVERY_S: Final = 0.5
 
@@ -331,14 +331,3 @@ def _differs() -> StateError:
         "the replay does not come again to what it had committed (the topic or the program has changed): "
         "give --fresh to begin anew"
     )
-
-
-@contextmanager
-def one_at_a_time() -> Iterator[None]:
-    """``UsageError`` where another replay of the same name has taken over."""
-    try:
-        yield
-    except OwnershipLost as error:
-        raise UsageError(
-            "Another replay of this name has begun and taken its place: give one of them another --name."
-        ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import secrets
 import socket
@@ -31,7 +30,8 @@ from consumers.replay_extent import (
 from consumers.replay_merged_export import MergedExport
 from consumers.replay_place import go_back, place_of
 from consumers.replay_progress import ReplayProgress
-from consumers.replay_store import EMITS
+from consumers.replay_store import replay_meta
+from consumers.replay_summary import print_where
 from consumers.tables import console
 from consumers.topics import read_registry, records_of
 from stream_seg.adapters.dead_letters import KafkaDeadLetters
@@ -56,7 +56,6 @@ __all__ = ["run_history"]
 
 RUNNING_S: Final = 3.0
 """A replay reports every half second; how long one that may be running is watched."""
-CONTRACT: Final = "1"
 
 
 def run_history(
@@ -231,15 +230,7 @@ class _Replay:
             going_on={p: found.next_offset for p, found in resume.items()},
         )
         course.run(ReplayProgress(f"replay {options.name}", extent.records), self.model, settings.topic)
-        if options.export is not None:
-            console().print(
-                f"exported to {options.export}: labels.parquet, customers.parquet, model.json", soft_wrap=True
-            )
-        topics = f", and topics {self.model}.*" if options.emit else ""
-        console().print(
-            f"keys seg:{self.model}:*{topics}; look with stream-seg segments --model {self.model}",
-            soft_wrap=True,
-        )
+        print_where(console(), self.model, options, on_servers=True)
 
     def _extent(self, decoder: JsonDecoder, registry: Registry) -> Extent:
         meta = self.store.meta()
@@ -281,18 +272,15 @@ class _Replay:
         instance = self._run
         if self.options.as_recorded and commits.versions:
             instance = commits.versions[max(commits.versions)].instance
-        meta = {
-            "contract": CONTRACT,
-            "instance": instance,
-            "features": ",".join(self.settings.features.names),
-            "topics": self.settings.topic,
-            "created": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "model_hash": self.settings.model_hash,
-            "topic_id": facts.topic_id,
-            "partitions": str(facts.partitions),
-            EMITS: "yes" if self.options.emit else "no",
-            EXTENT: extent.text(),
-        }
+        meta = replay_meta(
+            self.settings,
+            self.settings.topic,
+            instance,
+            emits=self.options.emit,
+            partitions=facts.partitions,
+            topic_id=facts.topic_id,
+        )
+        meta[EXTENT] = extent.text()
         if self.store.put_meta(meta)[EXTENT] != meta[EXTENT]:
             raise UsageError("Another replay of this name has begun: give one of them another --name.")
         self._own(commits, extent)

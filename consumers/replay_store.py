@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stream_seg.events.batch import Rejected
     from stream_seg.settings import Settings
 
-__all__ = ["EMITS", "Kept", "is_finished", "is_running", "replay_meta"]
+__all__ = ["EMITS", "Kept", "is_finished", "is_running", "one_at_a_time", "replay_meta"]
 
 EMITS: Final = "emits"
 """The meta field that says whether the replay has topics."""
@@ -37,8 +37,16 @@ SILENT_MS: Final = 10_000
 """A replay that has not reported for so long was killed: at most a refit lies between two reports."""
 
 
-def replay_meta(settings: Settings, source: str, instance: str, *, emits: bool) -> dict[str, str]:
-    """The fields of ``seg:<m>:meta`` of a replay of the file ``source``."""
+def replay_meta(
+    settings: Settings,
+    source: str,
+    instance: str,
+    *,
+    emits: bool,
+    partitions: int = 1,
+    topic_id: str = "",
+) -> dict[str, str]:
+    """The fields of ``seg:<m>:meta`` of a replay of ``source``, a topic or a file (without ``topic_id``)."""
     now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
         "contract": str(CONTRACT_VERSION),
@@ -47,10 +55,21 @@ def replay_meta(settings: Settings, source: str, instance: str, *, emits: bool) 
         "topics": source,
         "created": now,
         "model_hash": settings.model_hash,
-        "topic_id": "",
-        "partitions": "1",
+        "topic_id": topic_id,
+        "partitions": str(partitions),
         EMITS: "yes" if emits else "no",
     }
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """``UsageError`` where another replay of the same name has taken over."""
+    try:
+        yield
+    except OwnershipLost as error:
+        raise UsageError(
+            "Another replay of this name has begun and taken its place: give one of them another --name."
+        ) from error
 
 
 def is_finished(store: Store) -> bool:
@@ -83,14 +102,14 @@ class Kept:
         """
         made = checkpoint(step.state, step.outcome, step.sizes_before)
         batch_id = secrets.token_hex(8)
-        with _one_at_a_time():
+        with one_at_a_time():
             self._store.stage([(made, batch_id, self._token)])
         return batch_id
 
     def apply(self, step: Step, batch_id: str) -> None:
         """Store what was staged, and report now and then."""
         last = self._reported
-        with _one_at_a_time():
+        with one_at_a_time():
             self._store.apply([(PARTITION, batch_id, self._token)])
             if last is None or self._now_s() * 1000 - last.reported_at_ms >= REPORT_EVERY_MS:
                 self._report(step.state, caught_up=False)
@@ -98,7 +117,7 @@ class Kept:
     def check(self) -> None:
         """``UsageError`` where another replay of this name has begun."""
         if self._reported is not None:
-            with _one_at_a_time():
+            with one_at_a_time():
                 self._store.put_report(self._reported, self._token)
 
     def version(self, minted: Minted) -> None:
@@ -114,7 +133,7 @@ class Kept:
 
     def complete(self, driver: Run) -> None:
         """Say that the replay has finished, and leave."""
-        with _one_at_a_time():
+        with one_at_a_time():
             self._report(driver.states[PARTITION], caught_up=True)
             self._store.release(PARTITION, self._token)
 
@@ -133,13 +152,3 @@ class Kept:
         )
         self._store.refresh_sizes()
         self._store.put_report(self._reported, self._token)
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    try:
-        yield
-    except OwnershipLost as error:
-        raise UsageError(
-            "Another replay of this name has begun and taken its place: give one of them another --name."
-        ) from error

@@ -14,11 +14,12 @@ from stream_seg.engine.naming import centroid_values
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from consumers.replay_options import ReplayOptions
     from consumers.replay_output import Tally
     from stream_seg.engine.replay import Run
     from stream_seg.engine.version import ModelVersion
 
-__all__ = ["print_rejected", "print_summary"]
+__all__ = ["print_rejected", "print_summary", "print_where"]
 
 
 def print_summary(out: Console, model: str, driver: Run, tally: Tally, seconds: float) -> None:
@@ -43,6 +44,18 @@ def print_summary(out: Console, model: str, driver: Run, tally: Tally, seconds: 
         lines.append(f"{tally.clipped:,} feature values lie beyond the lattice and were clipped")
     for line in lines:
         out.print(line, soft_wrap=True)
+
+
+def print_where(out: Console, model: str, options: ReplayOptions, *, on_servers: bool) -> None:
+    """Print where the results of the replay ``model`` are."""
+    if options.export is not None:
+        files = "labels.parquet, customers.parquet, model.json"
+        out.print(f"exported to {options.export}: {files}", soft_wrap=True)
+    if on_servers:
+        topics = f", and topics {model}.*" if options.emit else ""
+        out.print(
+            f"keys seg:{model}:*{topics}; look with stream-seg segments --model {model}", soft_wrap=True
+        )
 
 
 def print_rejected(out: Console, tally: Tally) -> None:
