@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from stream_seg.errors import StateError
 
-_TEXT = re.compile(r"(\d+):([0-9a-f]*):(\d+):(\d+):(.*)")
+_END = ";"
+_TEXT = re.compile(rf"(\d+):([0-9a-f]*):(\d+):(\d+):([^{_END}]*)(?:{_END}.*)?", re.DOTALL)
+"""It says where it ends: confluent-kafka has been seen to give stray bytes behind what was committed."""
 
 
 class Mark(NamedTuple):
@@ -28,7 +30,7 @@ class Mark(NamedTuple):
     @property
     def text(self) -> str:
         """The mark as it is committed."""
-        return f"{self.batch}:{self.batch_id}:{self.adopted}:{self.known}:{self.models}"
+        return f"{self.batch}:{self.batch_id}:{self.adopted}:{self.known}:{self.models}{_END}"
 
     @classmethod
     def read(cls, text: str) -> Mark:

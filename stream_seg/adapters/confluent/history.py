@@ -10,7 +10,7 @@ import numpy as np
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from stream_seg.adapters.confluent.connection import open_consumer
-from stream_seg.adapters.confluent.membership import GroupToken
+from stream_seg.adapters.confluent.membership import GroupToken, committed_of
 from stream_seg.adapters.confluent.refusals import translated
 from stream_seg.engine.ports import Committed, Membership
 from stream_seg.errors import ServerUnavailable
@@ -155,7 +155,7 @@ class ConfluentHistory:
         found = self._consumer.committed([where], timeout=ASK_SECONDS)[0]
         if found.error is not None:
             raise KafkaException(found.error)
-        return None if found.offset < 0 else Committed(found.offset, found.metadata or "")
+        return committed_of(found)
 
     def close(self) -> None:
         """Stop reading."""

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from stream_seg.engine.ports import Committed
 from stream_seg.errors import OwnershipLost
 
-__all__ = ["GroupToken", "commit_offsets", "generation_of"]
+__all__ = ["GroupToken", "commit_offsets", "committed_of", "generation_of"]
 
 # librdkafka writes the group metadata as "CGMDv2:", the generation (int32, little endian), group and member.
 GENERATION: Final = slice(7, 11)
@@ -59,3 +59,17 @@ def commit_offsets(topic: str, offsets: Mapping[int, Committed]) -> list[TopicPa
         TopicPartition(topic, partition, committed.next_offset, committed.metadata)
         for partition, committed in offsets.items()
     ]
+
+
+def committed_of(found: TopicPartition) -> Committed | None:
+    """What a broker has said is committed; ``None`` where nothing is.
+
+    Stray bytes behind the metadata, which the client has been seen to give, need not be text.
+    """
+    if found.offset < 0:
+        return None
+    try:
+        metadata = found.metadata or ""
+    except UnicodeDecodeError as error:
+        metadata = error.object.decode("utf-8", "replace")
+    return Committed(found.offset, metadata)

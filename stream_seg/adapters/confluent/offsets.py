@@ -9,6 +9,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream_seg.adapters.confluent.connection import open_consumer
+from stream_seg.adapters.confluent.membership import committed_of
 from stream_seg.adapters.confluent.refusals import translated
 from stream_seg.engine.ports import Committed
 from stream_seg.errors import ServerUnavailable
@@ -66,7 +67,7 @@ class ConfluentOffsets:
         found = self._asked().committed([where], timeout=timeout_s)[0]
         if found.error is not None:
             raise KafkaException(found.error)
-        return None if found.offset < 0 else Committed(found.offset, found.metadata or "")
+        return committed_of(found)
 
     def begins(self, partition: int) -> int:
         """Give the first offset the topic still holds."""
