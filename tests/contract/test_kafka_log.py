@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
 
 from stream_seg.adapters.kafka import Mode
+from stream_seg.adapters.kafka_python.log import discard, open_transactional, send
+from stream_seg.adapters.kafka_python.refusals import is_fenced
 from stream_seg.engine.ports import Log, Membership, Record, Records, Transaction
 from stream_seg.errors import OwnershipLost, ServerError, ServerRefused, ServerUnavailable
 from tests.contract.kafka_worlds import (
@@ -25,6 +29,7 @@ from tests.contract.kafka_worlds import (
     kafka_world,
     meanwhile,
     member,
+    settings_of,
     stops_at,
 )
 
@@ -303,6 +308,31 @@ def test_who_was_fenced_does_not_fence_in_turn(world: World) -> None:
     taker.commit(Transaction(columns=[columns(ours.output, 1, [b"swept"])]))
     assert world.values(ours.output, 0) == [b"before", b"after"]
     assert world.values(ours.output, 1) == [b"swept"]
+
+
+def test_a_producer_that_is_fenced_does_not_take_its_id_back(
+    bootstrap_servers: str, fresh_name: Callable[[str], str]
+) -> None:
+    """kafka-python would, when what it sends to a partition of its transaction is refused."""
+    settings, name = settings_of(bootstrap_servers, "kafka-python"), fresh_name("tx")
+    with ExitStack() as stack:
+        world = stack.enter_context(kafka_world(bootstrap_servers, "kafka-python", fresh_name))
+        output = world.topic()
+
+        def begun(value: bytes) -> KafkaProducer:
+            producer = open_transactional(settings, name, 10.0, 10.0)
+            stack.callback(discard, producer)
+            producer.begin_transaction()
+            send(producer, Transaction(columns=[columns(output, 0, [value])]), time.monotonic() + 10)
+            return producer
+
+        zombie, taker = begun(b"zombie"), begun(b"taker")
+        with pytest.raises(KafkaError) as refused:
+            send(zombie, Transaction(columns=[columns(output, 0, [b"more"])]), time.monotonic() + 10)
+        assert is_fenced(refused.value)
+        time.sleep(0.5)  # in which it would
+        taker.commit_transaction()
+        assert world.values(output) == [b"taker"]
 
 
 def test_fencing_resolves_what_a_dead_producer_left_open(world: World) -> None:

@@ -268,6 +268,9 @@ def open_transactional(
         transaction_timeout_ms=settings.transaction_timeout_ms,
         **_tuning(settings, begin_s),
     )
+    # Fenced in the middle of a transaction, kafka-python takes its id back by itself (KIP-360), and so fences
+    # whoever sweeps it. Without that it says what has happened.
+    producer._transaction_manager._supports_epoch_bump = lambda: False  # noqa: SLF001
     try:
         producer.init_transactions()
     except kafka_errors.KafkaError as error:
