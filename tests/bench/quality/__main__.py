@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 
 from stream_seg.engine.version import Rules
+from tests.bench.quality.classic import classic_rows
 from tests.bench.quality.data import SETS, STYLES, DataSet, MissingDataError, Style
 from tests.bench.quality.ours import run_ours, with_gain
 from tests.bench.quality.page import page
@@ -22,7 +23,7 @@ from tests.bench.quality.results import Results
 from tests.bench.quality.vips import run_vips
 from tests.bench.quality.worlds import CONDUCTS, growth_row, world_row
 
-TABLES = ("ours", "growth", "partitions", "peers", "structure", "hysteresis", "vips")
+TABLES = ("ours", "growth", "partitions", "peers", "structure", "hysteresis", "vips", "classic")
 FOLDER = Path("docs/benchmarks")
 
 
@@ -128,6 +129,11 @@ def _vips(options: argparse.Namespace, results: Results) -> None:
         results.add({**row, "table": "vips"}, dict)
 
 
+def _classic(options: argparse.Namespace, results: Results) -> None:
+    for key, make in classic_rows(options.seeds[0]):
+        results.add(key, make)
+
+
 _PARTS = {
     "ours": _ours,
     "growth": _growth,
@@ -136,6 +142,7 @@ _PARTS = {
     "structure": _structure,
     "hysteresis": _hysteresis,
     "vips": _vips,
+    "classic": _classic,
 }
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def orders(style: Style) -> tuple[FeatureSet, int]:
 
 def retail(style: Style, _: int, __: int) -> DataSet:
     """Online Retail: an order is one invoice of one customer with positive revenue."""
-    lines = pl.read_parquet(_file("online_retail.parquet"))
+    lines = pl.read_parquet(located("online_retail.parquet"))
     invoices = (
         lines.filter(pl.col("customer_id").is_not_null())
         .filter(pl.col("quantity") > 0)
@@ -75,7 +75,7 @@ def retail(style: Style, _: int, __: int) -> DataSet:
 
 def eshop(style: Style, _: int, __: int) -> DataSet:
     """E-shop clicks, sessions as customers; a session begins at a time of its day drawn by its hash."""
-    clicks = pl.read_parquet(_file("eshop_clickstream.parquet"))
+    clicks = pl.read_parquet(located("eshop_clickstream.parquet"))
     half_life = 30 if style == "decayed" else None
     features = FeatureSet(
         (
@@ -130,7 +130,8 @@ SETS: dict[str, Callable[[Style, int, int], DataSet]] = {
 }
 
 
-def _file(name: str) -> Path:
+def located(name: str) -> Path:
+    """The path of a file of real data; ``MissingDataError`` where it is not there."""
     path = DATA / name
     if not path.is_file():
         raise MissingDataError(f"{name} is not in {DATA}")
