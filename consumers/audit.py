@@ -10,7 +10,7 @@ import msgspec
 
 from consumers.audit_derived import Witness, witnessed
 from consumers.audit_shown import print_audit
-from consumers.replay_progress import ReplayProgress
+from consumers.replay.progress import ReplayProgress
 from consumers.tables import console, print_json
 from consumers.topics import read_registry, records_of, run_of
 from stream_seg.adapters.kafka import connect

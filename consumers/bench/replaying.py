@@ -17,10 +17,10 @@ from consumers.bench.figures import FileReplay, Run
 from consumers.bench.living import live
 from consumers.bench.processes import Clock, apart
 from consumers.bench.warm import compile_kernels
-from consumers.replay import Outputs, replay_events, replay_model
-from consumers.replay_driver import driver_of, on_every_core
-from consumers.replay_history import run_history
-from consumers.replay_options import ReplayOptions
+from consumers.replay.driver import driver_of, on_every_core
+from consumers.replay.history import run_history
+from consumers.replay.options import ReplayOptions
+from consumers.replay.run import Outputs, replay_events, replay_model
 from stream_seg.adapters.files import FileSource
 from stream_seg.adapters.kafka import KafkaClient, connect
 from stream_seg.engine.minter import Minter

@@ -40,7 +40,7 @@ def command(
 
 
 def _at_ms(text: str | None) -> int | None:
-    from consumers.replay_options import EventTime
+    from consumers.replay.options import EventTime
 
     if text is None:
         return None

@@ -23,7 +23,7 @@ from consumers.commands.options import (
 from stream_seg.errors import UsageError
 
 if TYPE_CHECKING:
-    from consumers.replay_options import EventTime, ReplayOptions
+    from consumers.replay.options import EventTime, ReplayOptions
     from stream_seg.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9-]{1,100}")
@@ -36,7 +36,7 @@ def _name(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
 
 
 def _event_time(_ctx: click.Context, _param: click.Parameter, value: str | None) -> EventTime | None:
-    from consumers.replay_options import EventTime
+    from consumers.replay.options import EventTime
 
     if value is None:
         return None
@@ -71,11 +71,11 @@ def command(settings: Settings, /, **given: Any) -> int:  # noqa: ANN401 - click
 
     Interrupted, the same command goes on where a replay of the topic stood.
     """
-    from consumers.replay_options import ReplayOptions
+    from consumers.replay.options import ReplayOptions
 
     options = ReplayOptions(**given)
     _refuse_for_a_file(options)
-    from consumers.replay import run_replay
+    from consumers.replay.run import run_replay
 
     return run_replay(settings, options)
 

@@ -17,9 +17,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from consumers.cli import run
-from consumers.replay import Outputs, replay_events
-from consumers.replay_driver import driver_of
-from consumers.replay_export import Export
+from consumers.replay.driver import driver_of
+from consumers.replay.export import Export
+from consumers.replay.run import Outputs, replay_events
 from stream_seg.adapters.files import FileSource
 from stream_seg.events.records import Decoded
 from stream_seg.settings import Settings, load_settings

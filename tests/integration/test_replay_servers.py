@@ -15,10 +15,10 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from redis import Redis
 
 from consumers.cli import run
-from consumers.replay import Outputs, replay_events
-from consumers.replay_driver import driver_of
-from consumers.replay_options import ReplayOptions
-from consumers.replay_servers import served
+from consumers.replay.driver import driver_of
+from consumers.replay.options import ReplayOptions
+from consumers.replay.run import Outputs, replay_events
+from consumers.replay.served import served
 from stream_seg.adapters.files import FileSource
 from stream_seg.adapters.local import LocalServers
 from stream_seg.errors import UsageError

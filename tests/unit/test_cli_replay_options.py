@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.replay_options import EventTime
+from consumers.replay.options import EventTime
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from consumers.replay_bounds import Bounds
-from consumers.replay_options import EventTime, ReplayOptions
-from consumers.replay_output import NAMED_ROWS, Tally
-from consumers.replay_progress import ReplayProgress
-from consumers.replay_summary import print_rejected
+from consumers.replay.bounds import Bounds
+from consumers.replay.options import EventTime, ReplayOptions
+from consumers.replay.output import NAMED_ROWS, Tally
+from consumers.replay.progress import ReplayProgress
+from consumers.replay.summary import print_rejected
 from stream_seg.errors import UsageError
 from stream_seg.events.batch import EventBatch, Rejected
 from stream_seg.events.records import Decoded

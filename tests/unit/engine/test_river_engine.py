@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers.replay_store import Kept
+from consumers.replay.store import Kept
 from stream_seg.adapters.memory import MemoryStore
 from stream_seg.clustering.lattice import ClusterSums
 from stream_seg.engine.checkpoint import encode_rows, restore

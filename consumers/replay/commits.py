@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from msgspec.structs import replace
 
-from consumers.replay_store import one_at_a_time
+from consumers.replay.store import one_at_a_time
 from stream_seg.adapters.kafka_topics import LABELS, MODELS, TRANSITIONS
 from stream_seg.engine.checkpoint import full_checkpoint
 from stream_seg.engine.edges import Aside, Running, at_once
@@ -31,7 +31,7 @@ from stream_seg.engine.state import Numbers, Position, State
 from stream_seg.errors import StateError
 
 if TYPE_CHECKING:
-    from consumers.replay_bounds import Bounds
+    from consumers.replay.bounds import Bounds
     from stream_seg.adapters.redis import RedisStore
     from stream_seg.engine.minter import Minted
     from stream_seg.engine.ports import DeadLetters, Log, Membership

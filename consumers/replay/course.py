@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from consumers.replay_merged_export import MergedExport
-from consumers.replay_summary import print_rejected, print_summary
+from consumers.replay.merged_export import MergedExport
+from consumers.replay.summary import print_rejected, print_summary
 from consumers.tables import console
 from stream_seg.engine.history import History, Reading
 from stream_seg.engine.merge import Merge
 from stream_seg.errors import UsageError
 
 if TYPE_CHECKING:
-    from consumers.replay import Outputs
-    from consumers.replay_commits import Commits
-    from consumers.replay_extent import Extent
-    from consumers.replay_progress import ReplayProgress
+    from consumers.replay.commits import Commits
+    from consumers.replay.extent import Extent
+    from consumers.replay.progress import ReplayProgress
+    from consumers.replay.run import Outputs
     from stream_seg.engine.merged import MergedReplay, RecordedReplay
     from stream_seg.events.decoder import JsonDecoder
 

@@ -6,12 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from consumers.replay_bounds import Bounds
-from consumers.replay_driver import driver_of, on_every_core
-from consumers.replay_export import Export
-from consumers.replay_output import Output, Tally
-from consumers.replay_progress import ReplayProgress
-from consumers.replay_summary import print_rejected, print_summary, print_where
+from consumers.replay.bounds import Bounds
+from consumers.replay.driver import driver_of, on_every_core
+from consumers.replay.export import Export
+from consumers.replay.output import Output, Tally
+from consumers.replay.progress import ReplayProgress
+from consumers.replay.summary import print_rejected, print_summary, print_where
 from consumers.tables import console
 from stream_seg.adapters.files import FileSource
 from stream_seg.errors import UsageError
@@ -19,7 +19,7 @@ from stream_seg.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from consumers.replay_options import ReplayOptions
+    from consumers.replay.options import ReplayOptions
     from stream_seg.engine.minter import Minted
     from stream_seg.engine.replay import Driver, Run, Step
     from stream_seg.events.records import Decoded
@@ -72,7 +72,7 @@ def run_replay(settings: Settings, options: ReplayOptions) -> int:
     are configured and one of them cannot be had.
     """
     if options.source is None:
-        from consumers.replay_history import run_history  # noqa: PLC0415 - needs this module
+        from consumers.replay.history import run_history  # noqa: PLC0415 - needs this module
 
         return run_history(settings, options)
     source = FileSource(options.source, settings.event, settings.features)
@@ -92,7 +92,7 @@ def run_replay(settings: Settings, options: ReplayOptions) -> int:
         if options.export is not None:
             outputs.others.append(stack.enter_context(Export(options.export, source.name, run)))
         if settings.servers_configured:
-            from consumers.replay_servers import served  # noqa: PLC0415 - needless without servers
+            from consumers.replay.served import served  # noqa: PLC0415 - needless without servers
 
             serving = served(settings, options, model, source.name, progress.notice)
             outputs.others.append(stack.enter_context(serving))

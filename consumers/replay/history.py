@@ -14,12 +14,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from consumers.plan import plan_of
-from consumers.replay import Outputs, replay_model
-from consumers.replay_bounds import Bounds
-from consumers.replay_commits import Commits, Servers
-from consumers.replay_course import Course
-from consumers.replay_driver import on_every_core
-from consumers.replay_extent import (
+from consumers.replay.bounds import Bounds
+from consumers.replay.commits import Commits, Servers
+from consumers.replay.course import Course
+from consumers.replay.driver import on_every_core
+from consumers.replay.extent import (
     EXTENT,
     Extent,
     extent_as_recorded,
@@ -27,11 +26,12 @@ from consumers.replay_extent import (
     read_extent,
     same_question,
 )
-from consumers.replay_merged_export import MergedExport
-from consumers.replay_place import go_back, place_of
-from consumers.replay_progress import ReplayProgress
-from consumers.replay_store import replay_meta
-from consumers.replay_summary import print_where
+from consumers.replay.merged_export import MergedExport
+from consumers.replay.place import go_back, place_of
+from consumers.replay.progress import ReplayProgress
+from consumers.replay.run import Outputs, replay_model
+from consumers.replay.store import replay_meta
+from consumers.replay.summary import print_where
 from consumers.tables import console
 from consumers.topics import read_registry, records_of
 from stream_seg.adapters.dead_letters import KafkaDeadLetters
@@ -45,7 +45,7 @@ from stream_seg.errors import ConfigurationError, UsageError
 from stream_seg.events.decoder import JsonDecoder
 
 if TYPE_CHECKING:
-    from consumers.replay_options import ReplayOptions
+    from consumers.replay.options import ReplayOptions
     from stream_seg.adapters.kafka import KafkaClient
     from stream_seg.engine.ports import Committed, Record
     from stream_seg.events.batch import Rejected

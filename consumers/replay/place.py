@@ -20,7 +20,7 @@ from stream_seg.errors import DamagedState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consumers.replay_commits import Commits
+    from consumers.replay.commits import Commits
     from stream_seg.engine.merged import MergedReplay
     from stream_seg.engine.ports import Committed
     from stream_seg.engine.registry import Registry

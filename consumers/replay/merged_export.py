@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from consumers.replay_bounds import Bounds
-from consumers.replay_export import Export
+from consumers.replay.bounds import Bounds
+from consumers.replay.export import Export
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from consumers.replay_export import Column
+    from consumers.replay.export import Column
     from stream_seg.engine.replay import Step
 
 __all__ = ["MergedExport"]

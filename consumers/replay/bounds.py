@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from consumers.replay_options import EventTime, ReplayOptions
+    from consumers.replay.options import EventTime, ReplayOptions
     from stream_seg.events.batch import EventBatch
     from stream_seg.events.records import Decoded
 

@@ -14,8 +14,8 @@ from stream_seg.engine.naming import centroid_values
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from consumers.replay_options import ReplayOptions
-    from consumers.replay_output import Tally
+    from consumers.replay.options import ReplayOptions
+    from consumers.replay.output import Tally
     from stream_seg.engine.replay import Run
     from stream_seg.engine.version import ModelVersion
 

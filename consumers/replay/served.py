@@ -9,15 +9,15 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.replay_store import EMITS, Kept, is_finished, is_running, replay_meta
-from consumers.replay_topics import ReplayTopics, Sent, replay_topics
+from consumers.replay.store import EMITS, Kept, is_finished, is_running, replay_meta
+from consumers.replay.topics import ReplayTopics, Sent, replay_topics
 from stream_seg.adapters.redis import RedisStore
 from stream_seg.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from consumers.replay_options import ReplayOptions
+    from consumers.replay.options import ReplayOptions
     from stream_seg.engine.minter import Minted
     from stream_seg.engine.replay import Run, Step
     from stream_seg.events.batch import Rejected

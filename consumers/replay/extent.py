@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from consumers.plan import plan_of
-from consumers.replay_bounds import Bounds
-from consumers.replay_options import EventTime
+from consumers.replay.bounds import Bounds
+from consumers.replay.options import EventTime
 from stream_seg.engine.derive import recorded_adoptions
 from stream_seg.engine.history import Reading
 from stream_seg.engine.moments import moment
@@ -19,7 +19,7 @@ from stream_seg.errors import NotFoundError, StateError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from consumers.replay_options import ReplayOptions
+    from consumers.replay.options import ReplayOptions
     from stream_seg.engine.history import History
     from stream_seg.engine.outcome import Adoption
     from stream_seg.engine.registry import Registry
