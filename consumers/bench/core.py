@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from stream_seg.events.batch import EventBatch
     from stream_seg.features.spec import FeatureSet
 
-__all__ = ["PASS", "STAGES", "core", "minted", "no_passes", "raw_records"]
+__all__ = ["PASS", "STAGES", "core", "minted", "no_passes", "pass_us", "raw_records"]
 
 SEGMENTS: Final = 8
 WARM_UP_BATCHES: Final = 3
@@ -127,10 +127,10 @@ def core(workload: Workload) -> dict[str, float]:
     found = stages.microseconds(len(full[0]))
     found["update and label"] -= found.pop(_AGAIN)
     found["all of an event"] = sum(found[stage] for stage in STAGES)
-    return found | {PASS: _pass(state)}
+    return found | {PASS: pass_us(state)}
 
 
-def _pass(state: State) -> float:
+def pass_us(state: State) -> float:
     """Microseconds a row of a pass an hour later under the same centres, under which hardly anybody moves."""
     stages = _Stages()
     for _ in range(PASSES):

@@ -51,7 +51,7 @@ class Sizes:
     calls: int = 3_000
     seconds: float = 8.0
     first_rate: float = 60_000.0
-    customers: tuple[int, ...] = (50_000, 1_000_000)
+    customers: tuple[int, ...] = (50_000, 1_000_000, 2_000_000, 5_000_000)
     taken_over: tuple[int, ...] = (200_000, 1_000_000)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from consumers.bench.core import SEGMENTS
+from consumers.bench.core import SEGMENTS, pass_us
 from consumers.bench.workload import DAY_MS, MORE_FEATURES, START_MS
 from stream_seg.engine.checkpoint import checkpoint
 from stream_seg.engine.plan import ModelPlan
@@ -28,8 +28,8 @@ PAGE_BYTES: Final = 4096
 def scale(customers: int, events: int) -> dict[str, float]:
     """Everybody's first event, then ``events`` more.
 
-    Gives µs of processor time for each of the latter, and bytes a customer: 8 features, 8 segments, one
-    partition; from decoded events to record bytes and rows to store.
+    Gives µs of processor time for each of the latter, ns for a row of a pass, and bytes a customer: 8
+    features, 8 segments, one partition; from decoded events to record bytes and rows to store.
     """
     features, origin = MORE_FEATURES, Origin("orders", 0, "live")
     before_bytes = _resident_bytes()
@@ -47,7 +47,11 @@ def scale(customers: int, events: int) -> dict[str, float]:
     began = time.process_time()
     _feed(replay, rng.integers(0, customers, events), customers, customers)
     cost_us = (time.process_time() - began) / events * 1e6
-    return {"µs an event": cost_us, "bytes a customer": held_bytes / customers}
+    return {
+        "µs an event": cost_us,
+        "ns a row of a pass": pass_us(replay.states[0]) * 1000,
+        "bytes a customer": held_bytes / customers,
+    }
 
 
 def _feed(replay: Replay, customer: np.ndarray, first: int, a_day: int) -> None:

@@ -168,12 +168,13 @@ def _topic_replay(results: Results) -> str:
 
 
 def _scale(results: Results) -> str:
+    names = ("ns a row of a pass", "bytes a customer")
     rows = [
-        [customers, f"{own['µs an event']:.2f}", f"{own['bytes a customer']:.0f}"]
+        [customers, f"{own['µs an event']:.2f}", *(f"{own[name]:.0f}" for name in names)]
         for customers, own in results.scale.items()
     ]
     title = "### By number of customers, one event each and day, passes and minting included\n\n"
-    return title + _table(["residents", "µs an event", "bytes a customer"], rows)
+    return title + _table(["residents", "µs an event", *names], rows)
 
 
 def _takeover(results: Results) -> str:
