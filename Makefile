@@ -9,7 +9,7 @@ COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no
 # More arguments for the program that a target runs: make demo ARGS=--embedded, make test ARGS="-k lattice"
 ARGS ?=
 
-.PHONY: help demo test install lint format bench bench-small bench-quality bench-quality-small chaos hooks lock clean
+.PHONY: help demo test install lint format fuzz bench bench-small bench-quality bench-quality-small chaos hooks lock clean
 .DEFAULT_GOAL := help
 
 help: ## what there is (this list)
@@ -34,6 +34,9 @@ lint: $(INSTALLED) ## style, format, strict types, and that imports point one wa
 format: $(INSTALLED) ## mend what can be mended by itself
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+fuzz: $(INSTALLED) ## try 20,000 hostile inputs on each reader of records, configuration and stored state
+	$(BIN)/python -m pytest -q tests/property/test_hostile_input.py --hypothesis-profile=fuzz --hypothesis-show-statistics $(ARGS)
 
 bench: $(INSTALLED) ## measure the speed beside peers' on this machine, on servers of its own: half an hour
 	$(BIN)/stream-seg bench --local --json docs/benchmarks/speed.json --markdown docs/benchmarks/speed.md $(ARGS)

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
 from redis import Redis
 
 from stream_seg.adapters.local import LocalServers, local_servers
 from stream_seg.errors import ServersUnavailable
+
+hypothesis.settings.register_profile("fuzz", max_examples=20_000, database=None, print_blob=True)
 
 REQUIRE = "STREAM_SEG_REQUIRE_SERVERS"
 """Set where the servers must be there (in CI): a machine without them then fails instead of skipping."""

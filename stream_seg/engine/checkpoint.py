@@ -193,12 +193,15 @@ def restore(
         if len(body) < size or crc32(body).to_bytes(_CRC, "little") != blob[:_CRC]:
             raise DamagedState(f"row {row} of partition {partition} is damaged")
         values, at = body[:size], size
-        for place, slot in places:
-            rows.reserve(row + 1)
-            taken = int(np.frombuffer(values, kind)["slots"][0, slot])
-            rows.aggregates.sets[row, place, :taken] = np.frombuffer(body, "<u8", count=taken, offset=at)
-            at += taken * 8
-        rows.put(row, body[at:].decode())
+        try:
+            for place, slot in places:
+                rows.reserve(row + 1)
+                taken = int(np.frombuffer(values, kind)["slots"][0, slot])
+                rows.aggregates.sets[row, place, :taken] = np.frombuffer(body, "<u8", count=taken, offset=at)
+                at += taken * 8
+            rows.put(row, body[at:].decode())
+        except (ValueError, OverflowError) as error:
+            raise DamagedState(f"row {row} of partition {partition} is of another form") from error
         which.append(row)
         fixed.append(values)
     table = np.frombuffer(b"".join(fixed), dtype=kind)
