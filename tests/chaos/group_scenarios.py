@@ -24,7 +24,8 @@ def coming_and_going(theatre: Theatre, options: str = "") -> Verdict:
     scene = theatre.scene(WIDE.orders(COUNT), partitions=4, kafka_options=options)
     first = theatre.crew.hire(Duty(scene.config))
     first.wait_commits(1)
-    second = theatre.crew.hire(Duty(scene.config))
+    second = theatre.crew.hire(Duty(scene.config, tells=frozenset({"after_settle"})))
+    second.wait_step("after_settle")  # or the first might have taken all that comes
     theatre.send(scene, replace(WIDE, first=COUNT).orders(60))
     second.wait_commits(1)
     since = time.monotonic()
