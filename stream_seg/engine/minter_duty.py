@@ -38,6 +38,13 @@ class MinterDuty:
     observer: Observer
     _checking: Running[Minted | None] | None = None
 
+    def at_rest(self) -> bool:
+        """Whether no check is being made; waits for one that is, whose result is for ``mint`` to take."""
+        if self._checking is None:
+            return True
+        self._checking.result()
+        return False
+
     def follow(self) -> None:
         """Read what is new in the models topic."""
         self.registry.take(self.ports.models.read())

@@ -120,7 +120,7 @@ class Worker:
             self._work()
             self._snapshot()
             self._is_up()
-            self._finished = bool(self._ends) and self._everything_committed()
+            self._finished = bool(self._ends) and self._everything_committed() and self._duty.at_rest()
         except ServerUnavailable as error:
             self._drop_all(str(error))
         except (OwnershipLost, DamagedState):
