@@ -32,7 +32,7 @@ __all__ = ["OTHERS", "profile", "timed"]
 OTHERS: Final = "the clients' own threads, and what is left"
 _COMMITTER: Final = "committer: "
 _PARTS: Final[tuple[tuple[str, object, str], ...]] = (
-    ("poll", None, "source.poll"),
+    ("poll, joining the group included", None, "source.poll"),
     ("decode", JsonDecoder, "decode"),
     ("queue", LivePartition, "feed"),
     ("step: rows, update, label, passes", partition, "step"),

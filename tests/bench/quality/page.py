@@ -67,9 +67,11 @@ def _costs(group: list[Row], name: str = "costs", *, grown: bool = False) -> tup
     every = [
         cost
         for row in group
-        for cost, customers in zip(row[name], row.get("customers", repeat(GROWN)), strict=False)
+        for cost, customers in zip(row.get(name, ()), row.get("customers", repeat(GROWN)), strict=False)
         if not grown or customers >= GROWN
     ]
+    if not every:  # a row made before this was kept
+        return "–", "–"
     return f"{statistics.median(every):.4f}", f"{max(every):.4f}"
 
 
@@ -129,7 +131,9 @@ def _worlds(rows: list[Row]) -> str:
         same = {row["derived_alone"] for row in group}
         labels = f"{sum(r['labels'] for r in group):,}"
         served = _costs(group, "served", grown=True)
-        growing = [c for r in group for c, n in zip(r["costs"], r["customers"], strict=True) if n < GROWN]
+        growing = [
+            c for r in group for c, n in zip(r["costs"], r.get("customers", ()), strict=False) if n < GROWN
+        ]
         lines.append([
             data, features, partitions, method, k, len(group), *_costs(group, grown=True), *served,
             f"{max(growing):.4f}" if growing else "–", labels, "; ".join(sorted(same)),
