@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from consumers.bench.figures import Run
 from consumers.bench.processes import Clock
 from consumers.bench.stand import Client, Mode, Stand
 from consumers.bench.warm import compile_kernels
+from consumers.bench.watching import Watched
 from consumers.live import live_worker
 from stream_seg.adapters.kafka import KafkaClient, connect
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from stream_seg.engine.edges import Progress
     from stream_seg.engine.minter import Minted
     from stream_seg.engine.partition import Work
-    from stream_seg.engine.ports import Polled, Source
+    from stream_seg.engine.ports import Polled
     from stream_seg.settings import Settings
     from stream_seg.settings.servers import KafkaSettings
 
@@ -48,27 +49,15 @@ class Silent:
             self._clock.stop()
 
 
-class _Timed:
-    """A source that starts the clock with the first records."""
-
-    def __init__(self, source: Source, clock: Clock) -> None:
-        self._source, self._clock = source, clock
-
-    def poll(self, timeout_s: float, *, on_lost: Callable[[frozenset[int]], None] | None = None) -> Polled:
-        polled = self._source.poll(timeout_s, on_lost=on_lost)
-        if polled.records:
-            self._clock.start()
-        return polled
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - everything else is the source's
-        return getattr(self._source, name)
-
-
 def _timing(clock: Clock) -> Callable[[KafkaSettings], KafkaClient]:
+    def polled(found: Polled) -> None:
+        if found.records:
+            clock.start()
+
     def connecting(settings: KafkaSettings) -> KafkaClient:
         client = connect(settings)
         source = client.source
-        client.source = lambda topic, group: _Timed(source(topic, group), clock)  # type: ignore[method-assign]
+        client.source = lambda topic, group: Watched(source(topic, group), "poll", polled)  # type: ignore[method-assign]
         return client
 
     return connecting

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import ExitStack, closing, contextmanager
-from functools import wraps
+from contextlib import ExitStack, closing
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -13,6 +11,7 @@ from redis import Redis
 from consumers.bench.figures import Share
 from consumers.bench.living import labelled
 from consumers.bench.warm import compile_kernels
+from consumers.bench.watching import Call, timed
 from stream_seg.adapters.redis import RedisStore
 from stream_seg.engine import partition
 from stream_seg.engine.committer import Committer
@@ -22,12 +21,10 @@ from stream_seg.engine.reporting import Reporter
 from stream_seg.events.decoder import JsonDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from consumers.bench.figures import Profile
     from consumers.bench.stand import Client, Stand
 
-__all__ = ["OTHERS", "profile", "timed"]
+__all__ = ["OTHERS", "profile"]
 
 OTHERS: Final = "the clients' own threads, and what is left"
 _COMMITTER: Final = "committer: "
@@ -62,7 +59,7 @@ def profile(stand: Stand, topic: str, events: int, client: Client) -> Profile:
     """
     settings = stand.model(client, "exactly_once", topic)
     compile_kernels(settings)
-    found: dict[str, list[tuple[float, float]]] = {}
+    found: dict[str, list[Call]] = {}
     with ExitStack() as stack, closing(Redis.from_url(stand.redis_url)) as redis:
         for what, owner, name in _PARTS:
             owner_, attribute = (owner, name) if owner is not None else _owner(client, name)
@@ -72,7 +69,7 @@ def profile(stand: Stand, topic: str, events: int, client: Client) -> Profile:
         commands = cast("dict[str, dict[str, Any]]", redis.info("commandstats"))
     micro = 1e6 / events
     parts = {
-        what: Share(sum(cpu for cpu, _ in calls) * micro, sum(wall for _, wall in calls) * micro)
+        what: Share(sum(call.cpu for call in calls) * micro, sum(call.wall for call in calls) * micro)
         for what, calls in found.items()
     }
     whole, send = parts[f"{_COMMITTER}transaction, produce apart"], parts[f"{_COMMITTER}produce"]
@@ -93,23 +90,3 @@ def _owner(client: Client, name: str) -> tuple[object, str]:
     module, _, owner = _ADAPTERS[name][client].partition(".")
     found: object = import_module(f"{package}.{module}")
     return (getattr(found, owner) if owner else found), name.partition(".")[2]
-
-
-@contextmanager
-def timed(owner: object, name: str) -> Iterator[list[tuple[float, float]]]:
-    """Processor time of the thread and wall time of every call meanwhile."""
-    plain, calls = getattr(owner, name), list[tuple[float, float]]()
-
-    @wraps(plain)
-    def watched(*args: object, **named: object) -> object:
-        cpu, wall = time.thread_time(), time.perf_counter()
-        try:
-            return plain(*args, **named)
-        finally:
-            calls.append((time.thread_time() - cpu, time.perf_counter() - wall))
-
-    setattr(owner, name, watched)
-    try:
-        yield calls
-    finally:
-        setattr(owner, name, plain)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -17,6 +16,7 @@ from consumers.bench.figures import FileReplay, Run
 from consumers.bench.living import live
 from consumers.bench.processes import Clock, apart
 from consumers.bench.warm import compile_kernels
+from consumers.bench.watching import Watched, timed
 from consumers.replay.driver import driver_of, on_every_core
 from consumers.replay.history import run_history
 from consumers.replay.options import ReplayOptions
@@ -27,7 +27,7 @@ from stream_seg.engine.minter import Minter
 from stream_seg.engine.moves import Moves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from consumers.bench.stand import Client, Stand
     from consumers.bench.workload import Workload
@@ -65,9 +65,9 @@ def file_replay(settings: Settings, workload: Workload) -> FileReplay:
         source = FileSource(path, settings.event, settings.features)
         with (
             on_every_core() as each,
-            _time_in(Moves, "add_pass", _customers) as passes,
-            _time_in(Minter, "first") as seeding,
-            _time_in(Minter, "check") as checks,
+            timed(Moves, "add_pass", _customers) as passes,
+            timed(Minter, "first") as seeding,
+            timed(Minter, "check") as checks,
         ):
             driver = driver_of(
                 settings,
@@ -83,59 +83,15 @@ def file_replay(settings: Settings, workload: Workload) -> FileReplay:
     return FileReplay(
         events=workload.events,
         seconds=seconds,
-        pass_rows=sum(customers for _, customers in passes),
-        pass_s=sum(taken for taken, _ in passes),
+        pass_rows=sum(call.size for call in passes),
+        pass_s=sum(call.wall for call in passes),
         versions=outputs.tally.versions,
-        minting_s=sum(taken for taken, _ in (*seeding, *checks)),
+        minting_s=sum(call.wall for call in (*seeding, *checks)),
     )
 
 
 def _customers(moves: Moves, state: State, *_: object) -> int:  # noqa: ARG001 - the method's signature
     return state.rows.residents
-
-
-class _Watched:
-    """Somebody who is seen at work: after each of some calls, ``told`` hears its name and what came of it."""
-
-    def __init__(self, who: object, told: Callable[[str, object], None], *names: str) -> None:
-        self._who, self._told, self._names = who, told, names
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - everything that it has
-        found = getattr(self._who, name)
-        if name not in self._names:
-            return found
-
-        def call(*args: object, **kwargs: object) -> object:
-            result = found(*args, **kwargs)
-            self._told(name, result)
-            return result
-
-        return call
-
-
-@contextmanager
-def _time_in(
-    owner: type, method: str, size: Callable[..., int] = lambda *_: 0
-) -> Iterator[list[tuple[float, int]]]:
-    """Seconds, and ``size`` of the arguments, of every call of a method meanwhile.
-
-    For a process that does nothing else.
-    """
-    plain, found = getattr(owner, method), list[tuple[float, int]]()
-
-    @wraps(plain)
-    def timed(*args: object) -> object:
-        before = size(*args)
-        began = time.perf_counter()
-        result = plain(*args)
-        found.append((time.perf_counter() - began, before))
-        return result
-
-    setattr(owner, method, timed)
-    try:
-        yield found
-    finally:
-        setattr(owner, method, plain)
 
 
 def topic_replays(
@@ -176,16 +132,16 @@ def _topic_replay(stand: Stand, topic: str, events: int, client: Client) -> Run:
 def _timing(clock: Clock) -> Callable[[KafkaSettings], KafkaClient]:
     """A client that starts the clock with the first records read and stops it with every commit."""
 
-    def polled(_: str, found: object) -> None:
+    def polled(found: object) -> None:
         if found:
             clock.start()
 
     def connecting(settings: KafkaSettings) -> KafkaClient:
         client = connect(settings)
         history, log = client.history, client.log
-        client.history = lambda *args: _Watched(history(*args), polled, "poll")  # type: ignore[method-assign]
-        client.log = lambda *args, **named: _Watched(  # type: ignore[method-assign]
-            log(*args, **named), lambda *_: clock.stop(), "commit"
+        client.history = lambda *args: Watched(history(*args), "poll", polled)  # type: ignore[method-assign]
+        client.log = lambda *args, **named: Watched(  # type: ignore[method-assign]
+            log(*args, **named), "commit", lambda _: clock.stop()
         )
         return client
 

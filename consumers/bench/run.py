@@ -127,11 +127,8 @@ def _kept(options: BenchOptions) -> Results:
         return Results()
     results = msgspec.json.decode(path.read_bytes(), type=Results)
     for suite in options.suites:
-        setattr(results, suite, {})
-    if "replay" in options.suites:
-        results.topic_replay = {}
-    if "profile" in options.suites:
-        results.redis_ways = {}
+        for name in _SEVERAL.get(suite, (suite,)):
+            setattr(results, name, {})
     return results
 
 
@@ -203,6 +200,8 @@ def _replay(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str], 
         results.topic_replay[kind] = topic_replays(stand, workload, sizes.rounds, tell)
 
 
+_SEVERAL: Final = {"replay": ("replay", "topic_replay"), "profile": ("profile", "redis_ways")}
+"""What suites fill in of the results, where it is not just what they are called."""
 _SUITES: Final = {
     "core": _core,
     "replay": _replay,

@@ -10,8 +10,8 @@ import numpy as np
 from consumers.bench.clients import writer
 from consumers.bench.living import Silent, live_kept
 from consumers.bench.processes import apart
-from consumers.bench.profiling import timed
 from consumers.bench.warm import compile_kernels
+from consumers.bench.watching import timed
 from consumers.bench.workload import BATCH_RECORDS, DAY_MS, START_MS, encoded
 from consumers.live import live_worker
 from stream_seg.engine.worker import Worker
@@ -61,4 +61,4 @@ def _taken_over(settings: Settings) -> float:
     compile_kernels(settings)
     with timed(Worker, "_take_over") as calls, live_worker(settings, Silent(), until_end=True) as worker:
         worker.run()
-    return sum(wall for _, wall in calls)
+    return sum(call.wall for call in calls)

@@ -7,7 +7,7 @@ every adapter of a port. Calls block; they raise ``ServerUnavailable`` when wait
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -138,9 +138,15 @@ class Log(Protocol):
     called for each.
     """
 
-    transactional_id: str
     beside: bool
-    former_ids: Collection[str]
+
+    @property
+    def transactional_id(self) -> str:
+        """The id in use; empty where there are no transactions."""
+
+    @property
+    def former_ids(self) -> frozenset[str]:
+        """Ids that were left because another producer has fenced them."""
 
     def commit(self, transaction: Transaction) -> None:
         """All or nothing (exactly once).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from stream_seg.adapters.confluent.connection import open_producer
 from stream_seg.adapters.confluent.membership import GroupToken, commit_offsets
 from stream_seg.adapters.confluent.refusals import cause, is_fenced, translated
 from stream_seg.adapters.confluent.sending import Deliveries
+from stream_seg.adapters.lives import Lives
 from stream_seg.adapters.watchdog import Watchdog
 from stream_seg.engine.ports import Membership, Transaction
 from stream_seg.errors import OwnershipLost, StreamSegError
@@ -92,10 +93,18 @@ class TransactionalLog(_Producing):
     ) -> None:
         """Describe the producer of that id; it is made with the first commit. ``topic`` is the input's."""
         super().__init__(settings, topic, start_timeout_s, hooks)
-        self.transactional_id = transactional_id
-        self.former_ids: Collection[str] = ()
-        self._name, self._lives = transactional_id, 1
+        self._lives = Lives(transactional_id)
         self._failed = False
+
+    @property
+    def transactional_id(self) -> str:
+        """The id in use; see ``Log``."""
+        return self._lives.current
+
+    @property
+    def former_ids(self) -> frozenset[str]:
+        """Those that others have fenced; see ``Log``."""
+        return self._lives.former
 
     def commit(self, transaction: Transaction) -> None:
         """All or nothing; see ``Log.commit``."""
@@ -172,7 +181,7 @@ class TransactionalLog(_Producing):
         producer = _open_transactional(self._settings, transactional_id, self._start_timeout_s, deliveries)
         if sweep is not None:
             self._sweep(producer, deliveries, sweep)
-        self.former_ids = {one for one in self.former_ids if one != transactional_id}
+        self._lives.forget(transactional_id)
 
     def _sweep(self, producer: Producer, deliveries: Deliveries, sweep: Transaction) -> None:
         deadline = time.monotonic() + self._limit_s
@@ -192,9 +201,7 @@ class TransactionalLog(_Producing):
     def _rebuild(self, error: Exception) -> None:
         self._drop()
         if is_fenced(error):  # whoever did it has ended what was open, and may be sweeping yet
-            self.former_ids = {*self.former_ids, self.transactional_id}
-            self._lives += 1
-            self.transactional_id = f"{self._name}-{self._lives}"
+            self._lives.end()
             self._failed = False
             return
         self._failed = True
@@ -208,7 +215,7 @@ class AtLeastOnceLog(_Producing):
     """``Log`` that is at least once: records acknowledged, then offsets committed as a group member."""
 
     transactional_id = ""
-    former_ids: Collection[str] = ()
+    former_ids: frozenset[str] = frozenset()
 
     def __init__(
         self, settings: KafkaSettings, *, topic: str, start_timeout_s: float = 10.0, hooks: Hook | None = None

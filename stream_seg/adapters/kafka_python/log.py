@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from stream_seg.adapters.kafka_python.columns import enqueue, wait
 from stream_seg.adapters.kafka_python.connection import open_producer
 from stream_seg.adapters.kafka_python.membership import GroupToken, commit_offsets
 from stream_seg.adapters.kafka_python.refusals import is_fenced, translated
+from stream_seg.adapters.lives import Lives
 from stream_seg.adapters.watchdog import Watchdog
 from stream_seg.engine.ports import Membership, Transaction
 from stream_seg.errors import OwnershipLost, StreamSegError
@@ -111,10 +112,18 @@ class TransactionalLog(_Producing):
     ) -> None:
         """Describe the producer of that id; it is made with the first commit. ``topic`` is the input's."""
         super().__init__(settings, topic, start_timeout_s, hooks)
-        self.transactional_id = transactional_id
-        self.former_ids: Collection[str] = ()
-        self._name, self._lives = transactional_id, 1
+        self._lives = Lives(transactional_id)
         self._failed = False
+
+    @property
+    def transactional_id(self) -> str:
+        """The id in use; see ``Log``."""
+        return self._lives.current
+
+    @property
+    def former_ids(self) -> frozenset[str]:
+        """Those that others have fenced; see ``Log``."""
+        return self._lives.former
 
     def commit(self, transaction: Transaction) -> None:
         """All or nothing; see ``Log.commit``."""
@@ -162,7 +171,7 @@ class TransactionalLog(_Producing):
                 self._sweep(producer, sweep)
         finally:
             discard(producer)
-        self.former_ids = {one for one in self.former_ids if one != transactional_id}
+        self._lives.forget(transactional_id)
 
     def _sweep(self, producer: KafkaProducer, sweep: Transaction) -> None:
         deadline = time.monotonic() + self._limit_s
@@ -182,9 +191,7 @@ class TransactionalLog(_Producing):
     def _rebuild(self, error: Exception) -> None:
         self._drop()
         if is_fenced(error):  # whoever did it has ended what was open, and may be sweeping yet
-            self.former_ids = {*self.former_ids, self.transactional_id}
-            self._lives += 1
-            self.transactional_id = f"{self._name}-{self._lives}"
+            self._lives.end()
             self._failed = False
             return
         self._failed = True
@@ -199,7 +206,7 @@ class AtLeastOnceLog(_Producing):
 
     transactional_id = ""
     beside = False  # offsets are committed by the consumer, which is one thread's at a time
-    former_ids: Collection[str] = ()
+    former_ids: frozenset[str] = frozenset()
 
     def __init__(
         self, settings: KafkaSettings, *, topic: str, start_timeout_s: float = 10.0, hooks: Hook | None = None
