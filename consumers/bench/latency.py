@@ -1,4 +1,8 @@
-"""From an event's sending to its label, and to its customer's hash, at parts of the sustainable rate."""
+"""From an event's sending to its label, and to its customer's hash, at parts of the sustainable rate.
+
+The model has settled: it has read a history of the same customers before, and event time goes on so much
+faster than the clock that a customer still has one event a day. An event's time tells when it was sent.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,8 @@ from consumers.bench.clients import Reader, Writer, reader, writer
 from consumers.bench.figures import percentile
 from consumers.bench.living import run_until_stopped
 from consumers.bench.lookups import await_version
-from consumers.bench.processes import apart, beside
-from consumers.bench.workload import encoded
+from consumers.bench.processes import beside
+from consumers.bench.workload import DAY_MS, encoded
 from stream_seg.engine.moments import milliseconds
 from stream_seg.keys import Keys
 
@@ -29,11 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["SHARES", "latency"]
 
 SHARES: Final = (0.1, 0.5, 0.9)
-WARM_UP_EVENTS: Final = 6_000
 TICK_S: Final = 0.005
 TRACER_S: Final = 0.02
 SETTLE_S: Final = 1.5
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 120.0
 READ_RECORDS: Final = 2_000
 AHEAD: Final = 32
 """Tracers looked for at once."""
@@ -48,29 +51,54 @@ class _Label(msgspec.Struct):
 _decode: Final = msgspec.json.Decoder(_Label).decode
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """``rate`` events/s over ``customers``, and event time by the clock, ``first_ms`` at ``began_ms``."""
+
+    rate: float
+    customers: int
+    first_ms: int
+    began_ms: float = field(default_factory=lambda: time.time() * 1e3)
+
+    @property
+    def speed(self) -> float:
+        """Event time ÷ clock."""
+        return self.rate * DAY_MS / 1e3 / self.customers
+
+    def event_ms(self) -> int:
+        """The time of an event that is sent now."""
+        return self.first_ms + int(self.speed * (time.time() * 1e3 - self.began_ms))
+
+    def age_ms(self, event_time: str) -> float:
+        """How long ago an event was sent."""
+        return time.time() * 1e3 - self.began_ms - (milliseconds(event_time) - self.first_ms) / self.speed
+
+
 def latency(
     stand: Stand, workload: Workload, client: Client, rate: float, seconds: float
 ) -> dict[str, dict[str, float]]:
     """Milliseconds by percentile at ``SHARES`` of the rate that a worker sustains while events are produced.
 
-    ``rate`` (events/s) is offered first, for ``seconds``: what is labelled of it in its second half is
-    sustainable.
+    ``workload`` is the history. ``rate`` (events/s) is offered first, for ``seconds``: what is labelled of it
+    in its second half is sustainable.
     """
     with stand.topic(workload.partitions) as topic:
+        stand.feed(workload, topic)
         settings = stand.model(client, "exactly_once", topic)
         try:
-            apart(_pump_some, stand, workload, topic, WARM_UP_EVENTS)
             with ExitStack() as stack:
                 stack.enter_context(beside(run_until_stopped, settings))
                 await_version(stand, settings.model.name)
                 watch = stack.enter_context(closing(_Watch(stand, settings.model.name, client)))
-                watch.until_labelled(WARM_UP_EVENTS)
-                sustained = _sustained(stand, workload, topic, rate, seconds, watch)
+                watch.until_labelled(workload.events)
+                pace = Pace(rate, workload.customers, workload.end_ms)
+                sustained = _sustained(stand, workload, topic, pace, seconds, watch)
                 found = {"sustained": {"events/s": sustained}}
                 for number, share in enumerate(SHARES):
                     run = f"{number}"
-                    watch.begin(run)
-                    with beside(pump, stand, workload, topic, share * sustained, run):
+                    pace = Pace(share * sustained, workload.customers, pace.event_ms())
+                    watch.begin(run, pace)
+                    with beside(pump, stand, workload, topic, pace, run):
                         watch.until_begun()
                         watch.look(SETTLE_S)
                         watch.forget()
@@ -92,11 +120,11 @@ def _told(times_ms: list[float]) -> dict[str, float]:
 
 
 def _sustained(
-    stand: Stand, workload: Workload, topic: str, rate: float, seconds: float, watch: _Watch
+    stand: Stand, workload: Workload, topic: str, pace: Pace, seconds: float, watch: _Watch
 ) -> float:
     """Labels a second while more events come than can be labelled."""
-    watch.begin("offered")
-    with beside(pump, stand, workload, topic, rate, "offered"):
+    watch.begin("offered", pace)
+    with beside(pump, stand, workload, topic, pace, "offered"):
         watch.until_begun()
         watch.look(seconds / 2)
         before, began = watch.labelled, time.perf_counter()
@@ -115,13 +143,14 @@ class _Watch:
         self._redis: Any = Redis.from_url(stand.redis_url)
         self._keys = Keys(model)
         self._run, self._next = "", 0
+        self._pace: Pace | None = None
         self.labelled = 0
         self.labels_ms: list[float] = []
         self.redis_ms: list[float] = []
 
-    def begin(self, run: str) -> None:
-        """Look for the tracers of another run from now on."""
-        self._run, self._next = run, 0
+    def begin(self, run: str, pace: Pace) -> None:
+        """Look for the events of another run from now on."""
+        self._run, self._next, self._pace = run, 0, pace
         self.forget()
 
     def forget(self) -> None:
@@ -161,23 +190,20 @@ class _Watch:
 
     def _look(self) -> None:
         found = self._reader.read(READ_RECORDS, TICK_S)
-        now_ms = time.time() * 1e3
         self.labelled += len(found)
-        some = found[:: max(1, len(found) // PARSED)]  # to look at all of them would take a core
-        self.labels_ms += [now_ms - milliseconds(_decode(one.value).event_time) for one in some]
-        if self._run:
-            self._look_for_tracers()
+        if self._pace is not None:
+            some = found[:: max(1, len(found) // PARSED)]  # to look at all of them would take a core
+            self.labels_ms += [self._pace.age_ms(_decode(one.value).event_time) for one in some]
+            self._look_for_tracers(self._pace)
 
-    def _look_for_tracers(self) -> None:
+    def _look_for_tracers(self, pace: Pace) -> None:
         pipeline = self._redis.pipeline(transaction=False)
         for number in range(self._next, self._next + AHEAD):
             pipeline.hget(self._keys.customer(tracer(self._run, number)), "event_time")
-        found = pipeline.execute()
-        now_ms = time.time() * 1e3
-        for text in found:
+        for text in pipeline.execute():
             if text is None:
                 break
-            self.redis_ms.append(now_ms - milliseconds(text.decode()))
+            self.redis_ms.append(pace.age_ms(text.decode()))
             self._next += 1
 
     def close(self) -> None:
@@ -191,24 +217,18 @@ def tracer(run: str, number: int) -> str:
     return f"tracer-{run}-{number}"
 
 
-def _pump_some(stand: Stand, workload: Workload, topic: str, events: int) -> None:
-    with closing(writer(stand.kafka(stand.clients[-1]), None)) as sink:
-        _Pump(sink, workload, topic).send(events)
-        sink.flush()
-
-
-def pump(stand: Stand, workload: Workload, topic: str, rate: float, run: str, stop: Event) -> int:
-    """Send events at ``rate`` a second until ``stop`` is set, and a tracer now and then; gives how many.
+def pump(stand: Stand, workload: Workload, topic: str, pace: Pace, run: str, stop: Event) -> int:
+    """Send events at a pace until ``stop`` is set, and a tracer now and then; gives how many.
 
     What could not be sent in time is sent at once: a slow consumer does not slow the shop down.
     """
     with closing(writer(stand.kafka(stand.clients[-1]), None)) as sink:
-        pump_ = _Pump(sink, workload, topic)
+        pump_ = _Pump(sink, workload, topic, pace)
         began, tracers = time.perf_counter(), 0
         while not stop.is_set():
             for _ in range(8):
                 elapsed = time.perf_counter() - began
-                pump_.send(int(rate * elapsed) - pump_.sent)
+                pump_.send(int(pace.rate * elapsed) - pump_.sent)
                 if elapsed >= tracers * TRACER_S:
                     pump_.send_tracer(tracer(run, tracers), tracers)
                     tracers += 1
@@ -222,6 +242,7 @@ class _Pump:
     sink: Writer
     workload: Workload
     topic: str
+    pace: Pace
     sent: int = 0
     _rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(time.time_ns()))
 
@@ -230,7 +251,7 @@ class _Pump:
         if events <= 0:
             return
         customer = self._rng.integers(0, self.workload.customers, events)
-        time_ms = np.full(events, int(time.time() * 1e3))
+        time_ms = np.full(events, self.pace.event_ms())
         part = encoded(customer, time_ms, np.full(events, 40.0), self.sent, self.workload.partitions)
         for row in zip(part.keys, part.values, part.partitions, part.timestamps_ms, strict=True):
             self.sink.send(self.topic, *row)
@@ -238,10 +259,10 @@ class _Pump:
 
     def send_tracer(self, customer: str, number: int) -> None:
         """Send a customer's only event."""
-        now_ms = int(time.time() * 1e3)
-        moment = np.datetime_as_string(np.datetime64(now_ms, "ms"), timezone="UTC")
+        time_ms = self.pace.event_ms()
+        moment = np.datetime_as_string(np.datetime64(time_ms, "ms"), timezone="UTC")
         value = (
             f'{{"customer_id":"{customer}","order_time":"{moment}","order_id":"{customer}","revenue":40.0}}'
         )
         partition = number % self.workload.partitions
-        self.sink.send(self.topic, customer.encode(), value.encode(), partition, now_ms)
+        self.sink.send(self.topic, customer.encode(), value.encode(), partition, time_ms)

@@ -160,7 +160,7 @@ def _latency(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str],
     client = stand.clients[-1]
     tell(f"latency, with {client}")
     rate = _rate(results, live_name(client, "exactly_once")) or sizes.first_rate
-    results.latency = latency(stand, Workload("uniform", sizes.events), client, rate, sizes.seconds)
+    results.latency = latency(stand, Workload("uniform", 3 * sizes.events), client, rate, sizes.seconds)
 
 
 def _rate(results: Results, contender: str) -> float | None:

@@ -106,6 +106,11 @@ class Workload:
         """How many different customers there are at the most."""
         return CUSTOMERS[self.kind]
 
+    @property
+    def end_ms(self) -> int:
+        """The end of the history in event time."""
+        return START_MS + max(1, self.events * DAY_MS // self.customers)
+
     def columns(self) -> Columns:
         """All events."""
         rng = np.random.default_rng([self.seed, self.customers])
@@ -115,8 +120,7 @@ class Workload:
             customer = rng.permutation(self.customers)[drawn]
         else:
             customer = rng.integers(0, self.customers, self.events)
-        span_ms = max(1, self.events * DAY_MS // self.customers)
-        time_ms = np.sort(rng.integers(0, span_ms, self.events)) + START_MS
+        time_ms = np.sort(rng.integers(START_MS, self.end_ms, self.events))
         return Columns(customer, time_ms, rng.gamma(2.0, 20.0, self.events).round(2))
 
     def records(self, size: int = BATCH_RECORDS) -> Iterator[Records]:

@@ -77,7 +77,8 @@ class Options:
 
     ``until_end`` stops when the group has committed what the topic held at start; ``meta`` is the model's
     meta hash; ``max_latency_s`` is how long events may wait for others to share a transaction with;
-    ``models_patience_s`` is how long versions that were committed may stay out of sight.
+    ``models_patience_s`` is how long versions that were committed may stay out of sight; ``adopted_rows`` how
+    many residents' segments are looked at anew at once when a version is adopted.
     """
 
     worker: str
@@ -89,6 +90,7 @@ class Options:
     horizon_days: float = 1.0
     horizon_patience_s: float = 30.0
     models_patience_s: float = 75.0
+    adopted_rows: int = 32_768
     meta: Mapping[str, str] = field(default_factory=dict)
 
 

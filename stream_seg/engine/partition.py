@@ -97,7 +97,8 @@ class LivePartition:
             step(self.scratch, decoded.events)
 
     def adopt(self, version: ModelVersion) -> Work:
-        """Take a version over at the present position."""
+        """Take a version over at the present position; warm-up is over with the first."""
+        self.scratch = None
         return self._made(adoption(self.state, version, self.next_event))
 
     def take(self, until_ms: float) -> Work | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import accumulate
 
 from stream_seg.engine.committer import Committer, OutputTopics
 from stream_seg.engine.edges import Observer, Options, Ports, Progress, no_hook
@@ -24,6 +25,7 @@ from stream_seg.engine.registry import Registry
 from stream_seg.engine.reporting import Reporter
 from stream_seg.engine.state import Position
 from stream_seg.engine.takeover import ModelsBehind, TakeOver
+from stream_seg.engine.version import ModelVersion
 from stream_seg.errors import DamagedState, OwnershipLost, ServerUnavailable, StateError
 
 IDLE_POLL_S = 0.05
@@ -128,7 +130,7 @@ class Worker:
 
     def _poll(self) -> Polled:
         waiting = any(not p.queue.empty and p.scratch is None for p in self.owned.values())
-        busy = waiting and not self._gathering()
+        busy = bool(self._behind()) or (waiting and not self._gathering())
         resting = {p for p, owned in self.owned.items() if owned.full}
         self.ports.source.pause(frozenset(resting | self._waiting))
         return self.ports.source.poll(0.0 if busy else IDLE_POLL_S, on_lost=self._on_revoke)
@@ -144,11 +146,13 @@ class Worker:
             self._report_all()
             self._duty.warm_up(self.owned, membership)
             return
-        self._adopt()
-        if self._gathering():
+        work = self._adopt(self.registry.newest)
+        if not work and self._gathering():
             return
         limit = self._horizon.limit_ms(self._duty.earliest_unread(self.owned), self.ports.now_s())
-        work = [w for p in self.owned.values() if (w := p.take(limit) or p.skip())]
+        adopting = {w.partition for w in work}
+        others = [p for p in self.owned.values() if p.number not in adopting]
+        work += [w for p in others if (w := p.take(limit) or p.skip())]
         self._committed_at = self.ports.now_s() if work else self._committed_at
         self._commit(work)
         self._drained = all(p.queue.empty for p in self.owned.values())
@@ -194,14 +198,20 @@ class Worker:
         stored = self.ports.store.positions(list(reached))
         return all(here.batch <= stored.get(p, Position()).batch for p, here in reached.items())
 
-    def _adopt(self) -> None:
+    def _behind(self) -> list[LivePartition]:
+        """Partitions that have not adopted the newest version yet."""
         newest = self.registry.newest
-        if newest is None:
-            return
-        behind = [p for p in self.owned.values() if p.numbers.version < newest.version]
-        for owned in behind:
-            owned.scratch = None
-        self._commit([owned.adopt(newest) for owned in behind])
+        return [p for p in self.owned.values() if newest and p.numbers.version < newest.version]
+
+    def _adopt(self, newest: ModelVersion) -> list[Work]:
+        """Have partitions adopt the newest version, those first that are furthest behind.
+
+        So many residents as ``adopted_rows`` in a round, but one partition at least: an adoption is a pass,
+        and what it moves is a transaction, for which the events of all others wait.
+        """
+        behind = sorted(self._behind(), key=lambda p: p.numbers.version)
+        most, residents = self.options.adopted_rows, list(accumulate(p.state.rows.residents for p in behind))
+        return [p.adopt(newest) for i, p in enumerate(behind) if not i or residents[i] <= most]
 
     def _commit(self, work: list[Work]) -> None:
         if not work:
@@ -246,8 +256,10 @@ class Worker:
 
     def _everything_committed(self) -> bool:
         """Whether the group has committed all that there was to the end, and the store shows it."""
-        if self._waiting or any(
-            p.numbers.position.next_offset < self._ends[p.number] for p in self.owned.values()
+        if (
+            self._waiting
+            or self._behind()
+            or any(p.numbers.position.next_offset < self._ends[p.number] for p in self.owned.values())
         ):
             return False
         self._committer.settle()

@@ -380,6 +380,7 @@ class World:
             patience=Patience(idle_s=1.0, silent_s=2.0),
             max_latency_s=0.0,
             horizon_patience_s=3.0,
+            adopted_rows=8 if len(self.actors) % 3 else 32_768,
             meta=self.meta,
         )
         actor = Actor(

@@ -58,14 +58,14 @@ class Reader:
         self._consumer.close()
 
 
-def raw(records: Sequence[Any], *, single: bool) -> RawRecords:
-    """Records as a decoder takes them."""
+def raw(records: Sequence[Any], *, single: bool, end: int = 0) -> RawRecords:
+    """Records as a decoder takes them; ``end`` is how far the partition was read, markers included."""
     offset = np.array([r.offset for r in records], dtype=np.int64)
     return RawRecords(
         keys=[r.key for r in records],
         values=[r.value for r in records],
         offset=offset,
         timestamp_ms=np.array([r.timestamp for r in records], dtype=np.int64),
-        next_offset=int(offset[-1]) + 1 if len(offset) else 0,
+        next_offset=max(int(offset[-1]) + 1 if len(offset) else 0, end),
         single_partition=single,
     )

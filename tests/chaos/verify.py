@@ -80,7 +80,7 @@ def verify(
     for p, held in read[topic].items():
         rows = [*(lost or {}).get(p, ()), *held]
         taken = [r for r in rows if r.offset < (ends[p] or 0)] if allow_unread else rows
-        inputs[p] = decoder.decode(raw(taken, single=partitions == 1))
+        inputs[p] = decoder.decode(raw(taken, single=partitions == 1, end=ends[p] or 0))
     derived = derive(settings.features, topic, registry, inputs)
     verdict.versions, verdict.adoptions = len(registry.versions), len(registry.adoptions)
     verdict.accepted = sum(len(d.offsets) for d in derived.values())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
-from itertools import groupby, repeat
+from itertools import groupby
 from typing import Any
 
-from stream_seg.engine.plan import WarmUp
 from tests.bench.quality.ours import Row
 
-GROWN = 2 * WarmUp().customers
+GROWING = 0.1
+"""A population is growing while so much of it has come within a day."""
 
 INTRODUCTION = """\
 # Quality: as good as batch K-means?
@@ -63,15 +63,11 @@ def _grouped(rows: list[Row], *names: str) -> Iterable[tuple[tuple[Any, ...], li
         yield values, list(group)
 
 
-def _costs(group: list[Row], name: str = "costs", *, grown: bool = False) -> tuple[str, str]:
-    every = [
-        cost
-        for row in group
-        for cost, customers in zip(row.get(name, ()), row.get("customers", repeat(GROWN)), strict=False)
-        if not grown or customers >= GROWN
-    ]
-    if not every:  # a row made before this was kept
-        return "–", "–"
+def _costs(group: list[Row], name: str = "costs") -> tuple[str, str]:
+    return _told([cost for row in group for cost in row[name]])
+
+
+def _told(every: list[float]) -> tuple[str, str]:
     return f"{statistics.median(every):.4f}", f"{max(every):.4f}"
 
 
@@ -130,22 +126,29 @@ def _worlds(rows: list[Row]) -> str:
     for (data, features, partitions, method, k), group in _grouped(rows, *names):
         same = {row["derived_alone"] for row in group}
         labels = f"{sum(r['labels'] for r in group):,}"
-        served = _costs(group, "served", grown=True)
-        growing = [
-            c for r in group for c, n in zip(r["costs"], r.get("customers", ()), strict=False) if n < GROWN
-        ]
+        growing = _at(group, "costs", growing=True)
         lines.append([
-            data, features, partitions, method, k, len(group), *_costs(group, grown=True), *served,
+            data, features, partitions, method, k, len(group),
+            *_told(_at(group, "costs", growing=False)), *_told(_at(group, "served", growing=False)),
             f"{max(growing):.4f}" if growing else "–", labels, "; ".join(sorted(same)),
         ])  # fmt: skip
     note = (
         "\nSimulated without servers by the production code's own `step`, adoption, minter and horizon "
         "(`tests/simulation`). *Derived alone*: partitions whose labels, transitions and final sums come out "
         "the same from their events and recorded adoptions alone, with other batch cuts. *While growing*: at "
-        f"checkpoints with fewer than {GROWN:,} customers, twice what warm-up waits for; the table of growth "
-        "says more.\n"
+        f"checkpoints where more than {GROWING:.0%} of the customers came within the last day; the table of "
+        "growth says more.\n"
     )
     return _table(head, lines) + note
+
+
+def _at(group: list[Row], name: str, *, growing: bool) -> list[float]:
+    return [
+        cost
+        for row in group
+        for cost, grown in zip(row[name], row["grown_in_a_day"], strict=True)
+        if (grown > GROWING) is growing
+    ]
 
 
 def _peers(rows: Sequence[Row]) -> str:
