@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from msgspec.structs import replace
 
+from consumers.bench.watching import timed
 from consumers.bench.workload import MAPPING, MORE_FEATURES, Workload
 from stream_seg.adapters.redis.staging import stage_calls
+from stream_seg.engine import step as heart
 from stream_seg.engine.checkpoint import checkpoint
 from stream_seg.engine.minter import Minter
 from stream_seg.engine.outcome import Adoption
 from stream_seg.engine.plan import ModelPlan
 from stream_seg.engine.records import Origin, encode_labels, encode_transitions
 from stream_seg.engine.state import State
-from stream_seg.engine.step import step
 from stream_seg.engine.version import Rules
 from stream_seg.events.decoder import JsonDecoder
 from stream_seg.events.records import RawRecords
@@ -31,21 +32,15 @@ if TYPE_CHECKING:
     from stream_seg.events.batch import EventBatch
     from stream_seg.features.spec import FeatureSet
 
-__all__ = ["PASS", "STAGES", "core", "minted", "no_passes", "pass_us", "raw_records"]
+__all__ = ["KERNEL", "PASS", "STAGES", "TO_RECORDS", "core", "minted", "no_passes", "pass_us", "raw_records"]
 
 SEGMENTS: Final = 8
 WARM_UP_BATCHES: Final = 3
 PASSES: Final = 5
 PASS: Final = "a row of a pass"  # noqa: S105 - no password
-STAGES: Final = (
-    "decode",
-    "find rows",
-    "update and label",
-    "label records",
-    "transition records",
-    "rows to store",
-    "pack",
-)
+KERNEL: Final = "update and label: the kernel"
+TO_RECORDS: Final = ("decode", "find rows", "update and label", "label records", "transition records")
+STAGES: Final = (*TO_RECORDS, "rows to store", "pack")
 _AGAIN: Final = "find rows again, as step does"
 HOUR_MS: Final = 3_600_000
 
@@ -86,7 +81,7 @@ def minted(features: FeatureSet, batches: list[EventBatch], rules: Rules) -> Mod
     """A first version from the customers of some batches."""
     state = State(0, features)
     for batch in batches:
-        step(state, batch)
+        heart.step(state, batch)
     plan = ModelPlan(features, segments=SEGMENTS, rules=rules)
     return Minter(plan, "bench").first(state.evaluated()[0], state.numbers.clock_ms).version
 
@@ -94,7 +89,8 @@ def minted(features: FeatureSet, batches: list[EventBatch], rules: Rules) -> Mod
 def core(workload: Workload) -> dict[str, float]:
     """Microseconds of processor time an event by stage, and ``PASS``'s by row.
 
-    8 features, 8 segments, batches of 8,192. "update and label" is what ``step`` takes beyond finding rows.
+    8 features, 8 segments, batches of 8,192. "update and label" is what ``step`` takes beyond finding rows,
+    ``KERNEL`` included.
     """
     features, stages = MORE_FEATURES, _Stages()
     decoder, origin, keys = JsonDecoder(MAPPING, features), Origin("orders", 0, "live"), Keys("bench")
@@ -103,7 +99,7 @@ def core(workload: Workload) -> dict[str, float]:
     decoded = [decoder.decode(raw).events for raw in full[:WARM_UP_BATCHES]]
     version = minted(features, decoded, no_passes())
     state = State(0, features)
-    step(state, Adoption(version, 0, -1))
+    heart.step(state, Adoption(version, 0, -1))
     for number, raw in enumerate(full):
         if number == WARM_UP_BATCHES:
             stages.seconds.clear()  # the first batches find an empty population, and cold kernels
@@ -114,8 +110,9 @@ def core(workload: Workload) -> dict[str, float]:
         with stages.timed(_AGAIN):
             state.rows.numbers_of(events.customers)
         before = state.numbers.sizes
-        with stages.timed("update and label"):
-            outcome = step(state, events)
+        with timed(heart, "run_events") as kernel, stages.timed("update and label"):
+            outcome = heart.step(state, events)
+        stages.seconds.setdefault(KERNEL, []).append(sum(call.cpu for call in kernel))
         with stages.timed("label records"):
             encode_labels(outcome, origin)
         with stages.timed("transition records"):
@@ -139,5 +136,5 @@ def pass_us(state: State) -> float:
         later = replace(version, version=version.version + 1)
         numbers = state.numbers
         with stages.timed(PASS):
-            step(state, Adoption(later, numbers.position.next_offset, numbers.clock_ms + HOUR_MS))
+            heart.step(state, Adoption(later, numbers.position.next_offset, numbers.clock_ms + HOUR_MS))
     return stages.microseconds(state.rows.residents)[PASS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from consumers.bench.core import PASS, STAGES
+from consumers.bench.core import KERNEL, PASS, STAGES, TO_RECORDS
 from consumers.bench.figures import Spread, rates, ratios, spread
 from consumers.bench.replaying import LIVE, REPLAY
 from consumers.bench.throughput import NAIVE, copy_name, live_name
@@ -94,11 +94,11 @@ def _ratios(results: Results) -> str:
 
 def _core(results: Results) -> str:
     kinds = list(results.core)
-    stages = [*STAGES, "all of an event"]
+    stages = [*STAGES, "all of an event", KERNEL, PASS]
     rows = [[stage, *(_spread(spread(results.core[kind][stage])) for kind in kinds)] for stage in stages]
-    rate = [_count(_MICRO / spread(results.core[kind]["all of an event"]).median) for kind in kinds]
-    rows.append(["events/s on one core", *rate])
-    rows.append([PASS, *(_spread(spread(results.core[kind][PASS])) for kind in kinds)])
+    for what, parts in (("record bytes", TO_RECORDS), ("record bytes and rows to store", STAGES)):
+        took = [sum(spread(results.core[kind][stage]).median for stage in parts) for kind in kinds]
+        rows.append([f"events/s on one core, bytes to {what}", *(_count(_MICRO / us) for us in took)])
     title = "### The core alone, µs of processor time an event (8 features, 8 segments)\n\n"
     return title + _table(["stage", *kinds], rows)
 
