@@ -25,7 +25,7 @@ the machine; seconds do.
 
 def page(rows: Sequence[Row], machine: str) -> str:
     """All tables that have rows."""
-    parts = [INTRODUCTION, f"Machine of the last rows: {machine}.\n"]
+    parts = [INTRODUCTION, f"Machine of the last rows: {machine}.\n", _in_short(rows)]
     for title, made in (
         ("## One process, all data", _ours(_of(rows, "ours"))),
         ("## Growth", _growth(_of(rows, "growth"))),
@@ -39,6 +39,28 @@ def page(rows: Sequence[Row], machine: str) -> str:
         if made:
             parts.append(f"{title}\n\n{made}")
     return "\n".join(parts)
+
+
+def _in_short(rows: Sequence[Row]) -> str:
+    """The largest median and the worst cost of all rows; of several partitions once they have grown."""
+    lines: list[list[object]] = []
+    for what, table in (("one process", "ours"), ("4 and 16 partitions, once grown", "partitions")):
+        for several, name in ((False, "k ≤ 8"), (True, "k = 12")):
+            found = [_in_all(row) for row in _of(rows, table) if (row["k"] > 8) is several]
+            if found:
+                lines.append([what, name, *(f"{max(column):.4f}" for column in zip(*found, strict=True))])
+    if not lines:
+        return ""
+    head = ["", "", "largest median", "worst", "served: largest median", "worst"]
+    return f"## In short\n\n{_table(head, lines)}"
+
+
+def _in_all(row: Row) -> tuple[float, float, float, float]:
+    """A row's median and worst cost, and the same as served."""
+    if "grown_in_a_day" not in row:
+        return row["median"], row["worst"], row["served_median"], row["served_worst"]
+    costs, served = (_at([row], name, growing=False) for name in ("costs", "served"))
+    return statistics.median(costs), max(costs), statistics.median(served), max(served)
 
 
 def _of(rows: Sequence[Row], table: str) -> list[Row]:
