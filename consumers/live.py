@@ -114,6 +114,7 @@ def live_worker(
             now_s=time.time,
             snapshots=snapshots,
             committing=_beside(stack, "stream-seg-committer"),
+            storing=_beside(stack, "stream-seg-store"),
             minting=_beside(stack, "stream-seg-minter"),
         )
         clustering = settings.clustering

@@ -1,7 +1,8 @@
 """One commit: stage in the store, transact in Kafka, apply in the store (design §5).
 
-All three go on while the next batch is fetched, decoded, computed and encoded; a batch is applied before the
-next one is staged.
+All three go on while the next batch is fetched, decoded, computed and encoded, and a batch's records are sent
+while the one before is applied. A batch is applied before the next one is staged, and staged before it is
+committed.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Committer:
     """Commits the work of several partitions at once, beside what goes on.
 
     ``hook`` is called at each named step of the protocol; ``committed`` with work that is committed and
-    applied, once its end is waited for.
+    applied, once its end is waited for. ``aside`` is where Kafka is waited for, ``storing`` where the store
+    is, one call after the other.
     """
 
     topics: OutputTopics
@@ -61,8 +63,10 @@ class Committer:
     dead_letters: DeadLetters
     hook: Callable[[str], None]
     aside: Aside
+    storing: Aside
     committed: Callable[[list[Work]], None]
-    _running: tuple[Running[None], list[Work]] | None = None
+    _sending: tuple[Running[Running[None]], list[Work]] | None = None
+    _applying: tuple[Running[None], list[Work]] | None = None
 
     def commit(
         self,
@@ -72,7 +76,9 @@ class Committer:
         known: int,
         then: Callable[[], None],
     ) -> None:
-        """Begin to commit all of ``work`` or nothing, after what was begun before, which may raise here.
+        """Begin to commit all of ``work`` or nothing, once what was begun before is committed.
+
+        That may raise what the former commit failed with.
 
         ``known`` is the newest version that the caller knows of, 0 for none; ``then`` is called at the end,
         beside what goes on as well. See ``settle``: after any exception only a take-over can tell what became
@@ -84,39 +90,70 @@ class Committer:
         columns = [c for w in work for c in self._columns(w)]
         records = [r for w in work for r in self._records(w)]
         transaction = Transaction(columns, records, offsets, membership)
-        self.settle()
-        self._running = (self.aside(lambda: self._commit(batches, transaction, then)), work)
+        self._sent()
+        self._sending = (self.aside(lambda: self._commit(batches, transaction, then)), work)
         if not self.log.beside:
             self.settle()
 
     def settle(self, *, wait: bool = True) -> None:
         """Wait until what was begun last is committed and applied; raises what that raised, once.
 
-        Without ``wait`` only if it has ended.
+        Without ``wait`` only for what has ended.
         """
-        if self._running is None or not (wait or self._running[0].done()):
-            return
-        (running, work), self._running = self._running, None
-        running.result()
-        self.committed(work)
+        if self._sending is not None and (wait or self._sending[0].done()):
+            self._sent()
+        if self._applying is not None and (wait or self._applying[0].done()):
+            applying, self._applying = self._applying, None
+            self._applied(applying)
 
     def rest(self) -> None:
         """Wait like ``settle``, but leave it to that to raise."""
-        if self._running is not None:
-            with suppress(StreamSegError):
-                self._running[0].result()
+        with suppress(StreamSegError):
+            if self._applying is not None:
+                self._applying[0].result()
+        with suppress(StreamSegError):
+            if self._sending is not None:
+                self._sending[0].result().result()
+
+    def _sent(self) -> None:
+        """Wait until what was begun last is committed in Kafka, and what came before it applied."""
+        if self._sending is None:
+            return
+        (sending, work), self._sending = self._sending, None
+        before, self._applying = self._applying, None
+        try:
+            self._applying = sending.result(), work
+        finally:
+            if before is not None:
+                self._applied(before)
+
+    def _applied(self, applying: tuple[Running[None], list[Work]]) -> None:
+        running, work = applying
+        running.result()
+        self.committed(work)
 
     def _commit(
         self,
         batches: Sequence[tuple[Checkpoint, str, str]],
         transaction: Transaction,
         then: Callable[[], None],
-    ) -> None:
+    ) -> Running[None]:
+        staging = self.storing(lambda: self._stage(batches))
+        try:
+            self.log.commit(transaction, staging.result)
+        except BaseException:
+            with suppress(StreamSegError):
+                staging.result()  # it has ended before anybody looks what has become of it
+            raise
+        self.hook("after_commit")
+        return self.storing(lambda: self._apply(batches, then))
+
+    def _stage(self, batches: Sequence[tuple[Checkpoint, str, str]]) -> None:
         self.hook("before_stage")
         self.store.stage(batches)
         self.hook("after_stage")
-        self.log.commit(transaction)
-        self.hook("after_commit")
+
+    def _apply(self, batches: Sequence[tuple[Checkpoint, str, str]], then: Callable[[], None]) -> None:
         self.store.apply([(checkpoint.partition, i, token) for checkpoint, i, token in batches])
         self.hook("after_apply")
         then()

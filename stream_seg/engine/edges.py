@@ -53,9 +53,9 @@ def at_once(work: Callable[[], T]) -> Running[T]:
 class Ports:
     """The worker's edges.
 
-    ``now_s`` is wall time in seconds since 1970 (for patience and people, never for labels); ``committing``
-    and ``minting`` are where batches are committed and the next version is thought about while the worker
-    computes.
+    ``now_s`` is wall time in seconds since 1970 (for patience and people, never for labels). While the worker
+    computes, batches are committed in ``committing``, staged and applied in ``storing``, and the next version
+    is thought about in ``minting``.
     """
 
     source: Source
@@ -68,6 +68,7 @@ class Ports:
     now_s: Callable[[], float]
     snapshots: Snapshots = field(default_factory=NoSnapshots)
     committing: Aside = at_once
+    storing: Aside = at_once
     minting: Aside = at_once
 
 

@@ -124,6 +124,10 @@ class Transaction:
     membership: Membership | None = None
 
 
+def no_wait() -> None:
+    """Wait for nothing."""
+
+
 class Log(Protocol):
     """Output topics and consumer offsets, committed together.
 
@@ -148,10 +152,11 @@ class Log(Protocol):
     def former_ids(self) -> frozenset[str]:
         """Ids that were left because another producer has fenced them."""
 
-    def commit(self, transaction: Transaction) -> None:
+    def commit(self, transaction: Transaction, ready: Callable[[], object] = no_wait) -> None:
         """All or nothing (exactly once).
 
-        Raises ``OwnershipLost`` where the membership or the producer was fenced.
+        ``ready`` is called before anything can be seen of it; where it raises, nothing is ever seen. Raises
+        what that does, and ``OwnershipLost`` where the membership or the producer was fenced.
         """
 
     def fence(self, transactional_id: str, sweep: Transaction | None = None) -> None:

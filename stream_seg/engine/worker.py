@@ -2,8 +2,8 @@
 
 Each round polls, decodes, steps, and has committed what all partitions have, as one batch each, while the
 next round goes on. Kafka's committed offset is the decision record: after any exception the states concerned,
-which may be a batch ahead of it, are thrown away and their partitions taken over again, by looking at what
-is committed.
+up to two batches ahead of it, are thrown away and their partitions taken over again, by looking at what is
+committed.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class Worker:
             ports.dead_letters,
             hook,
             ports.committing,
+            ports.storing,
             self._committed,
         )
         self._reporter = Reporter(plan, ports.store, options.worker, options.partitions, ports.now_s)

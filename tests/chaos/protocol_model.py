@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from stream_seg.adapters.memory import MemoryStore
 from stream_seg.engine.committer import OutputTopics
-from stream_seg.engine.edges import Options, Ports, Progress, at_once
+from stream_seg.engine.edges import Aside, Options, Ports, Progress, at_once
 from stream_seg.engine.livemint import Patience
 from stream_seg.engine.minter import Minted
 from stream_seg.engine.partition import Work
@@ -190,9 +191,9 @@ class ModelLog:
     former_ids: frozenset[str] = frozenset()
     beside: bool = True
 
-    def commit(self, transaction: Transaction) -> None:
+    def commit(self, transaction: Transaction, ready: Callable[[], object] = lambda: None) -> None:
         try:
-            self._transact(transaction)
+            self._transact(transaction, ready)
         except Exception:
             if self.epoch != self.broker.epochs.get(self.transactional_id):
                 self.former_ids |= {self.transactional_id}
@@ -200,7 +201,7 @@ class ModelLog:
             self.epoch = None
             raise
 
-    def _transact(self, transaction: Transaction) -> None:
+    def _transact(self, transaction: Transaction, ready: Callable[[], object]) -> None:
         if self.epoch is None:
             self.epoch = self.broker.init_producer(self.transactional_id)
             self.steps.stop("the producer has begun")
@@ -211,6 +212,7 @@ class ModelLog:
         if transaction.offsets and transaction.membership is not None:
             self._send_offsets(txn, transaction, transaction.membership)
             self.steps.stop("after_send_offsets")
+        ready()
         self.broker.commit(txn)
 
     def _send_offsets(self, txn: Txn, transaction: Transaction, membership: Membership) -> None:
@@ -312,25 +314,37 @@ class Actor:
 
 
 class Late(Generic[T]):
-    """Work that is done when it is waited for, and not before (an ``Aside`` and its ``Running``)."""
+    """Work that is done when it, or later work of the same lane, is waited for, and not before."""
 
-    def __init__(self, work: Callable[[], T]) -> None:
+    def __init__(self, work: Callable[[], T], lane: deque[Late[Any]]) -> None:
         """Note what is to be done."""
-        self._work = work
+        self._work, self._lane = work, lane
         self._ended: Future[T] = Future()
+        lane.append(self)
 
     def done(self) -> bool:
         """Say whether somebody has waited for it."""
         return self._ended.done()
 
     def result(self) -> T:
-        """Do it, the first time."""
-        if not self._ended.done():
-            try:
-                self._ended.set_result(self._work())
-            except BaseException as error:  # noqa: BLE001 - raised again to whoever waits
-                self._ended.set_exception(error)
+        """Do it, the first time, and before it all that was begun before."""
+        while not self._ended.done():
+            self._lane.popleft()._do()
         return self._ended.result()
+
+    def _do(self) -> None:
+        try:
+            self._ended.set_result(self._work())
+        except BaseException as error:  # noqa: BLE001 - raised again to whoever waits
+            self._ended.set_exception(error)
+
+
+def lane(*, late: bool) -> Aside:
+    """Where one piece of work is done after the other: as late as it can be, or at once."""
+    if not late:
+        return at_once
+    waiting = deque[Late[Any]]()
+    return lambda work: Late(work, waiting)
 
 
 class World:
@@ -358,7 +372,7 @@ class World:
 
     def hire(self, *, until_end: bool = False) -> Actor:
         """Add a worker, stopped before its first step."""
-        name = f"w{len(self.actors)}"
+        name, late = f"w{len(self.actors)}", bool(len(self.actors) % 2)
         steps = Steps()
         source, log = ModelSource(self.broker, name, steps), ModelLog(self.broker, f"m-{name}", steps)
         ports = Ports(
@@ -370,8 +384,9 @@ class World:
             dead_letters=NoLetters(),
             outputs=NoOutputs(),
             now_s=self.now_s,
-            committing=Late if len(self.actors) % 2 else at_once,
-            minting=Late if len(self.actors) % 2 else at_once,
+            committing=lane(late=late),
+            storing=lane(late=late),
+            minting=lane(late=late),
         )
         options = Options(
             worker=name,

@@ -216,6 +216,27 @@ def test_what_failed_does_not_leak_into_the_next_commit(world: World, step: str)
     assert world.values(ours.output, 1) == [b"kept"]
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_is_seen_of_what_is_not_ready(world: World, mode: Mode) -> None:
+    ours = Member(world)
+    log = world.log(ours.input, mode=mode)
+
+    def commit(value: bytes, ready: Callable[[], object]) -> None:
+        records = [columns(ours.output, 0, [value])]
+        log.commit(Transaction(records, offsets={0: at(5)}, membership=ours.membership), ready)
+
+    def not_ready() -> None:
+        assert world.values(ours.output) == []
+        raise Stop
+
+    with pytest.raises(Stop):
+        commit(b"lost", not_ready)
+    assert ours.source.committed(0) is None
+    commit(b"kept", lambda: None)
+    assert ours.source.committed(0) == at(5)
+    assert world.values(ours.output) == [b"kept"]
+
+
 def test_at_least_once_commits_offsets_only_after_the_records(world: World) -> None:
     ours = Member(world)
     log = world.log(ours.input, mode="at_least_once", hooks=stops_at("before_commit"))

@@ -15,7 +15,7 @@ from stream_seg.adapters.confluent.refusals import cause, is_fenced, translated
 from stream_seg.adapters.confluent.sending import Deliveries
 from stream_seg.adapters.lives import Lives
 from stream_seg.adapters.watchdog import Watchdog
-from stream_seg.engine.ports import Membership, Transaction
+from stream_seg.engine.ports import Membership, Transaction, no_wait
 from stream_seg.errors import OwnershipLost, StreamSegError
 from stream_seg.settings.servers import KafkaSettings
 
@@ -106,14 +106,14 @@ class TransactionalLog(_Producing):
         """Those that others have fenced; see ``Log``."""
         return self._lives.former
 
-    def commit(self, transaction: Transaction) -> None:
+    def commit(self, transaction: Transaction, ready: Callable[[], object] = no_wait) -> None:
         """All or nothing; see ``Log.commit``."""
         _check_membership(transaction, self._topic)
         deadline = time.monotonic() + self._limit_s
         producer, deliveries = self._ready(), self._deliveries
         try:
             self._watchdog.run(
-                lambda: self._transact(producer, deliveries, transaction, deadline),
+                lambda: self._transact(producer, deliveries, transaction, ready, deadline),
                 self._limit_s + SLICE_SECONDS,
                 "committing to Kafka",
             )
@@ -125,9 +125,15 @@ class TransactionalLog(_Producing):
             raise
 
     def _transact(
-        self, producer: Producer, deliveries: Deliveries, transaction: Transaction, deadline: float
+        self,
+        producer: Producer,
+        deliveries: Deliveries,
+        transaction: Transaction,
+        ready: Callable[[], object],
+        deadline: float,
     ) -> None:
         self._fill(producer, deliveries, transaction, deadline, self._hook)
+        ready()
         self._hook("before_commit")
         # A commit that times out has an unknown outcome, and only calling it again is valid.
         _retried(lambda: producer.commit_transaction(SLICE_SECONDS), deadline)
@@ -223,9 +229,10 @@ class AtLeastOnceLog(_Producing):
         """Describe the producer; it is made with the first commit. ``topic`` is the input's."""
         super().__init__(settings, topic, start_timeout_s, hooks)
 
-    def commit(self, transaction: Transaction) -> None:
+    def commit(self, transaction: Transaction, ready: Callable[[], object] = no_wait) -> None:
         """Send, wait for every acknowledgement, commit the offsets; see ``Log.commit``."""
         _check_membership(transaction, self._topic)
+        ready()
         deadline = time.monotonic() + self._limit_s
         try:
             self._hook("before_send")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from kafka import KafkaProducer
@@ -16,7 +17,7 @@ from stream_seg.adapters.kafka_python.membership import GroupToken, commit_offse
 from stream_seg.adapters.kafka_python.refusals import is_fenced, translated
 from stream_seg.adapters.lives import Lives
 from stream_seg.adapters.watchdog import Watchdog
-from stream_seg.engine.ports import Membership, Transaction
+from stream_seg.engine.ports import Membership, Transaction, no_wait
 from stream_seg.errors import OwnershipLost, StreamSegError
 from stream_seg.settings.servers import KafkaSettings
 
@@ -125,13 +126,14 @@ class TransactionalLog(_Producing):
         """Those that others have fenced; see ``Log``."""
         return self._lives.former
 
-    def commit(self, transaction: Transaction) -> None:
+    def commit(self, transaction: Transaction, ready: Callable[[], object] = no_wait) -> None:
         """All or nothing; see ``Log.commit``."""
-        self._commit_watched(transaction, self._transact)
+        self._commit_watched(transaction, partial(self._transact, ready))
 
-    def _transact(self, transaction: Transaction, deadline: float) -> None:
+    def _transact(self, ready: Callable[[], object], transaction: Transaction, deadline: float) -> None:
         producer = self._ready()
         self._fill(producer, transaction, deadline, self._hook)
+        ready()
         self._hook("before_commit")
         producer.commit_transaction()
         self._hook("after_commit")
@@ -214,8 +216,9 @@ class AtLeastOnceLog(_Producing):
         """Describe the producer; it is made with the first commit. ``topic`` is the input's."""
         super().__init__(settings, topic, start_timeout_s, hooks)
 
-    def commit(self, transaction: Transaction) -> None:
+    def commit(self, transaction: Transaction, ready: Callable[[], object] = no_wait) -> None:
         """Send, wait for every acknowledgement, commit the offsets; see ``Log.commit``."""
+        ready()
         self._commit_watched(transaction, self._acknowledge)
 
     def _acknowledge(self, transaction: Transaction, deadline: float) -> None:
