@@ -38,6 +38,7 @@ __all__ = ["FULL", "SMALL", "SUITES", "BenchOptions", "Sizes", "run_bench"]
 
 SUITES: Final = ("throughput", "core", "lookups", "latency", "replay", "scale", "profile", "takeover")
 KINDS: Final[tuple[Kind, ...]] = ("zipf", "uniform")
+SETTLED: Final[Kind] = "settled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,7 @@ def _replay(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str], 
             tell(f"replay of Parquet, {kind}, round {number + 1} of {sizes.rounds}")
             found = apart(file_replay, settings, Workload(kind, sizes.replay_events))
             results.replay.setdefault(kind, []).append(found)
-    for kind in KINDS:
+    for kind in (*KINDS, SETTLED):
         workload = Workload(kind, sizes.events)
         results.topic_replay[kind] = topic_replays(stand, workload, sizes.rounds, tell)
 

@@ -27,12 +27,12 @@ __all__ = [
     "Workload",
 ]
 
-Kind = Literal["zipf", "uniform"]
+Kind = Literal["zipf", "uniform", "settled"]
 
 START_MS: Final = 1_700_000_000_000
 DAY_MS: Final = 86_400_000
 BATCH_RECORDS: Final = 8_192
-CUSTOMERS: Final[dict[Kind, int]] = {"zipf": 50_000, "uniform": 200_000}
+CUSTOMERS: Final[dict[Kind, int]] = {"zipf": 50_000, "uniform": 200_000, "settled": 5_000}
 ZIPF_EXPONENT: Final = 1.3
 SEED: Final = 7
 
@@ -93,7 +93,8 @@ class Records:
 class Workload:
     """``events`` of so many ``customers``, one event a customer and day on average.
 
-    ``kind`` says how often each customer orders: ``uniform``, or ``zipf``, proportional to rank^-1.3.
+    ``kind`` says how often each customer orders: ``uniform``, or ``zipf``, proportional to rank^-1.3;
+    ``settled`` is uniform with so few customers that most of the events come after all have ordered.
     """
 
     kind: Kind

@@ -27,6 +27,7 @@ MAX_ITERATIONS = 300
 """Lloyd steps after which a fit is taken as it is."""
 
 _BLOCK = 512  # points whose distances are taken together: what they need stays in the nearest cache
+_TOGETHER = 3  # features whose part of a distance stays in registers
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,11 @@ def lloyd(
 
     """
     points, weights = ready(points), ready(weights)
-    columns = points.T.copy()
-    moved = np.array(centres, dtype=np.float64, order="C")
+    columns, moved = _columns(points), _wide(centres)
     labels = np.zeros(points.shape[0], dtype=np.int32)
     iterations = _iterate(points, columns, weights, moved, labels, max_iterations)
-    return Fit(moved, labels, _assign(columns, weights, moved, labels), iterations)
+    cost = _assign(columns, weights, moved, labels)
+    return Fit(np.ascontiguousarray(moved[:, : points.shape[1]]), labels, cost, iterations)
 
 
 def assign(points: NDArray[np.float64], weights: NDArray[np.float64], centres: NDArray[np.float64]) -> Fit:
@@ -79,10 +80,9 @@ def assign(points: NDArray[np.float64], weights: NDArray[np.float64], centres: N
 
     Shapes as for `lloyd`; the fit holds a copy of `centres` and 0 iterations.
     """
-    points, weights = ready(points), ready(weights)
     kept = np.array(centres, dtype=np.float64, order="C")
     labels = np.zeros(points.shape[0], dtype=np.int32)
-    return Fit(kept, labels, _assign(points.T.copy(), weights, kept, labels), 0)
+    return Fit(kept, labels, _assign(_columns(points), ready(weights), _wide(kept), labels), 0)
 
 
 def batch_kmeans(
@@ -118,6 +118,20 @@ def batch_kmeans(
     return best
 
 
+def _columns(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return points (float64[n, d]) transposed, at least `_TOGETHER` columns: zeros change no distance."""
+    columns = np.zeros((max(points.shape[1], _TOGETHER), points.shape[0]))
+    columns[: points.shape[1]] = points.T
+    return columns
+
+
+def _wide(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a copy of centres (float64[k, d]) with zeros where `_columns` has some."""
+    wide = np.zeros((centres.shape[0], max(centres.shape[1], _TOGETHER)))
+    wide[:, : centres.shape[1]] = centres
+    return wide
+
+
 @kernel
 def _iterate(
     points: NDArray[np.float64],
@@ -129,21 +143,24 @@ def _iterate(
 ) -> int:
     """Run Lloyd's steps in place (`centres`, `labels`); return how many.
 
-    `columns` are `points` transposed.
+    `columns` and `centres` are as wide as `_columns` makes them.
     """
-    k, d = centres.shape
+    (n, d), k = points.shape, centres.shape[0]
     best, squared = np.empty(_BLOCK), np.empty(_BLOCK)
     nearest = np.empty(_BLOCK, dtype=np.int64)
-    sums, mass = np.empty((k, d)), np.empty(k)
+    rows, sums = np.empty((n, d + 1)), np.empty((k, d + 1))  # the last column are the weights
+    rows[:, d] = weights
+    for j in range(d):
+        rows[:, j] = weights * points[:, j]
+    mass = sums[:, d]
     fresh = True  # the labels say nothing yet
     for iteration in range(max_iterations):
         sums[:] = 0.0
-        mass[:] = 0.0
         changed = 0
-        for begin in range(0, labels.shape[0], _BLOCK):
-            end = min(begin + _BLOCK, labels.shape[0])
+        for begin in range(0, n, _BLOCK):
+            end = min(begin + _BLOCK, n)
             _nearest(columns, begin, end, centres, squared, best, nearest)
-            changed += _gather(columns, weights, begin, end, nearest, labels, sums, mass)
+            changed += _gather(rows[begin:end], nearest, labels[begin:end], sums)
         if changed == 0 and not fresh:
             return iteration
         for c in range(k):
@@ -174,8 +191,10 @@ def _nearest(
     own, d2, who = best[:m], squared[:m], nearest[:m]
     own[:] = math.inf
     who[:] = 0
+    last = columns.shape[0] - _TOGETHER
+    x, y, z = columns[last, begin:end], columns[last + 1, begin:end], columns[last + 2, begin:end]
     for c in range(centres.shape[0]):
-        for j in range(columns.shape[0]):
+        for j in range(last):
             column, at = columns[j, begin:end], centres[c, j]
             if j == 0:
                 for i in range(m):
@@ -185,37 +204,42 @@ def _nearest(
                 for i in range(m):
                     delta = column[i] - at
                     d2[i] += delta * delta
-        for i in range(m):
-            new, former, place = d2[i], own[i], who[i]
-            nearer = new < former
-            who[i] = c if nearer else place
-            own[i] = new if nearer else former
+        at_x, at_y, at_z = centres[c, last], centres[c, last + 1], centres[c, last + 2]
+        if last == 0:  # by itself: to read zeros as well would cost a sixth more
+            for i in range(m):
+                by_x, by_y, by_z = x[i] - at_x, y[i] - at_y, z[i] - at_z
+                new, former, place = by_x * by_x + by_y * by_y + by_z * by_z, own[i], who[i]
+                nearer = new < former
+                who[i] = c if nearer else place
+                own[i] = new if nearer else former
+        else:
+            for i in range(m):
+                by_x, by_y, by_z = x[i] - at_x, y[i] - at_y, z[i] - at_z
+                new, former, place = d2[i] + by_x * by_x + by_y * by_y + by_z * by_z, own[i], who[i]
+                nearer = new < former
+                who[i] = c if nearer else place
+                own[i] = new if nearer else former
 
 
 @kernel
-def _gather(  # noqa: PLR0913, PLR0917 - a kernel fills the arrays that it is given
-    columns: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    begin: int,
-    end: int,
+def _gather(
+    rows: NDArray[np.float64],
     nearest: NDArray[np.int64],
     labels: NDArray[np.int32],
     sums: NDArray[np.float64],
-    mass: NDArray[np.float64],
 ) -> int:
-    """Take `nearest` as the labels of the points `begin` to `end`, and add these to their clusters.
+    """Take `nearest` as the `labels` of m points, and add their `rows` (float64[m, d + 1]) to `sums`.
 
     Return how many changed.
     """
     changed = 0
-    for i in range(end - begin):
-        c, at = np.uint64(nearest[i]), np.uint64(begin + i)  # not negative: no index counts from the end
-        if c != np.uint64(labels[at]):
-            labels[at] = nearest[i]
-            changed += 1
-        mass[c] += weights[at]
-        for j in range(columns.shape[0]):
-            sums[c, j] += weights[at] * columns[j, at]
+    for i in range(labels.shape[0]):
+        changed += labels[i] != nearest[i]
+        labels[i] = nearest[i]
+    for i in range(labels.shape[0]):
+        c = np.uint64(nearest[i])  # not negative: no index counts from the end
+        for j in range(rows.shape[1]):
+            sums[c, j] += rows[i, j]
     return changed
 
 
@@ -238,7 +262,7 @@ def _restart_empty(
             if weights[i] > 0.0 and d2 > d2_farthest:
                 farthest, d2_farthest = i, d2
         if farthest >= 0:
-            centres[c] = points[farthest]
+            centres[c, : points.shape[1]] = points[farthest]
             labels[farthest] = c
             put = True
     return put

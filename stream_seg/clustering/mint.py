@@ -60,6 +60,7 @@ class Proposal:
             space.
         scale_drift: the largest relative change of a standard deviation among features of a weight above 0.
         residents: points in the sums.
+        cost: of the population under the old version, in its scaled space.
 
     """
 
@@ -68,6 +69,7 @@ class Proposal:
     movement: float
     scale_drift: float
     residents: int
+    cost: float
 
 
 def scaling_of(sums: ClusterSums, step: NDArray[np.float64], weight: NDArray[np.float64]) -> Scaling:
@@ -91,13 +93,14 @@ def propose(
     """
     residents = sums.residents
     if residents == 0:
-        return Proposal(scaling, centres, 0.0, 0.0, 0)
+        return Proposal(scaling, centres, 0.0, 0.0, 0, 0.0)
     fresh = scaling_of(sums, step, scaling.weight)
     moved = sums.centres(step, centres)
     squares = (((moved - centres) * scaling.factor) ** 2).sum(axis=1)
     shift = float((sums.count * squares).sum())
     cost = sums.within_cost(step, scaling.offset, scaling.factor, scaling.scaled(centres))
-    return Proposal(fresh, moved, shift / cost if cost > 0.0 else 0.0, _drift(scaling, fresh), residents)
+    movement = shift / cost if cost > 0.0 else 0.0
+    return Proposal(fresh, moved, movement, _drift(scaling, fresh), residents, cost)
 
 
 def should_mint(proposal: Proposal, *, movement: float = 0.005, scale_drift: float = 0.05) -> bool:

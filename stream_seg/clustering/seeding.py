@@ -17,11 +17,13 @@ from stream_seg.compiled import kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["greedy_kmeans_plus_plus", "ready"]
+__all__ = ["chance_for", "greedy_kmeans_plus_plus", "ready", "start_by"]
 
 
 def ready(array: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return `array` itself, or a copy in the one layout that kernels are compiled for."""
+    if array.dtype == np.float64 and array.flags.carray:  # what `require` takes ten times as long to find
+        return array
     return np.require(array, np.float64, ("C", "W"))
 
 
@@ -51,15 +53,25 @@ def greedy_kmeans_plus_plus(
         ValueError: if there is no point of a weight above 0, or k is below 1.
 
     """
+    return start_by(points, weights, chance_for(k, rng, trials=trials))
+
+
+def chance_for(k: int, rng: np.random.Generator, *, trials: int | None = None) -> NDArray[np.float64]:
+    """Take from `rng` what `greedy_kmeans_plus_plus` takes, float64[k, trials]; its error too."""
     if k < 1:
         raise ValueError(f"k is {k}: at least one centre is needed")
+    return rng.random((k, 2 + int(math.log(k)) if trials is None else trials))
+
+
+def start_by(
+    points: NDArray[np.float64], weights: NDArray[np.float64], chance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Choose the centres of `greedy_kmeans_plus_plus` by `chance`, without a source that is shared."""
     if not weights.sum() > 0:
         raise ValueError("there is no point to place a centre on")
     points, weights = ready(points), ready(weights)
-    if trials is None:
-        trials = 2 + int(math.log(k))
-    chosen = np.empty(k, dtype=np.int64)
-    found = _draw_centres(points, weights, rng.random((k, trials)), chosen)
+    chosen = np.empty(len(chance), dtype=np.int64)
+    found = _draw_centres(points, weights, chance, chosen)
     return points[chosen[:found]].copy()
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from stream_seg.clustering.lloyd import Fit, assign, batch_kmeans, lloyd
 from stream_seg.clustering.overlap import contingency, shared_weight
-from stream_seg.clustering.seeding import greedy_kmeans_plus_plus
+from stream_seg.clustering.seeding import chance_for, start_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -93,8 +93,8 @@ def refit(  # noqa: PLR0913 - what a fit depends on, and how it is made
     if restarts is None:
         restarts = restarts_for(weights)
     rng = np.random.default_rng(seed)
-    starts = [greedy_kmeans_plus_plus(points, weights, k, rng) for _ in range(max(restarts, 1))]
-    fresh = list(each(lambda start: lloyd(points, weights, start), starts))
+    chances = [chance_for(k, rng) for _ in range(max(restarts, 1))]
+    fresh = list(each(lambda chance: lloyd(points, weights, start_by(points, weights, chance)), chances))
     best_fresh = min(fresh, key=_cost)
     most = best_fresh.centres.shape[0]  # k, or the number of distinct points
     warm = lloyd(points, weights, resize(points, weights, centres, most, seed))

@@ -224,11 +224,16 @@ def _phrases(aggregate: str, thing: str, *, alone: bool) -> tuple[str, ...]:
 
 
 def _above(features: tuple[int, ...], bound: float) -> Margin:
-    return lambda centre: float(centre[list(features)].mean()) - bound
+    return lambda centre: _mean(centre, features) - bound
 
 
 def _below(features: tuple[int, ...], bound: float) -> Margin:
-    return lambda centre: bound - float(centre[list(features)].mean())
+    return lambda centre: bound - _mean(centre, features)
+
+
+def _mean(centre: NDArray[np.float64], features: tuple[int, ...]) -> float:
+    """Return the mean of a few values; numpy's own takes ten times as long."""
+    return sum(map(centre.item, features)) / len(features)
 
 
 def _all(*margins: Margin) -> Margin:

@@ -9,6 +9,7 @@ import numpy as np
 
 from stream_seg.engine.checkpoint import Checkpoint, checkpoint, stored_rows
 from stream_seg.engine.replay import Step
+from stream_seg.engine.rows import distinct
 from stream_seg.engine.version import ModelVersion
 
 __all__ = ["joined_checkpoint"]
@@ -25,7 +26,7 @@ def joined_checkpoint(steps: Sequence[Step], versions: Mapping[int, ModelVersion
         steps[-1].outcome, written=np.zeros(0, dtype=np.int64), removed=removed, start=first.outcome.start
     )
     whole = checkpoint(state, outcome, first.sizes_before)
-    written = np.unique(np.concatenate([one.outcome.written for one in steps]))
+    written = distinct(np.concatenate([one.outcome.written for one in steps]))
     written = written[written < state.rows.used]
     written = written[state.rows.aggregates.events[written] > 0]
     return replace(whole, rows=stored_rows(state, written, versions))

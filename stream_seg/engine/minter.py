@@ -196,11 +196,7 @@ class Minter:
         if proposal.residents == 0:
             return None
         self.customers = proposal.residents
-        self._observer.checked(
-            cost_per_customer(
-                standing.sums, current.arrays.step, _scaling(current), current.centres_transformed
-            )
-        )
+        self._observer.checked(proposal.cost / proposal.residents)
         return self._restructured(current, proposal, standing) or self._moved(proposal, standing)
 
     def _held_back(self, current: ModelVersion, standing: Standing) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from itertools import filterfalse
+from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
@@ -20,6 +20,7 @@ from stream_seg.features.kernels import Aggregates
 from stream_seg.features.spec import DISTINCT_LIMIT, FeatureSet
 
 _FIRST_CAPACITY = 1024
+_SPARSE = 1000
 
 
 class Rows:
@@ -51,18 +52,15 @@ class Rows:
 
     def numbers_of(self, customers: Sequence[str]) -> tuple[NDArray[np.int64], list[int]]:
         """Row numbers int64 [n] of customers in order of appearance, and those given out just now."""
-        new: list[int] = []
-        try:
-            found = self._known(customers)
-        except KeyError:  # not all are known
-            fresh = dict.fromkeys(filterfalse(self.index.__contains__, customers))
-            new = self._give(list(fresh))
-            found = self._known(customers)
+        found = np.fromiter(map(self.index.get, customers, repeat(-1)), np.int64, len(customers))
+        unknown = np.flatnonzero(found < 0).tolist()
+        if not unknown:
+            return found, []
+        coming = [customers[place] for place in unknown]
+        new = self._give(list(dict.fromkeys(coming)))
+        found[unknown] = [self.index[customer] for customer in coming]
         self.reserve(self.used)
         return found, new
-
-    def _known(self, customers: Sequence[str]) -> NDArray[np.int64]:
-        return np.fromiter(map(self.index.__getitem__, customers), np.int64, len(customers))
 
     def customers_of(self, rows: NDArray[np.int64]) -> list[str]:
         """The customers of rows that have one."""
@@ -138,6 +136,16 @@ class Rows:
         self.customers += fresh
         self.index.update(zip(customers, given, strict=True))
         return given
+
+
+def distinct(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Row numbers in ascending order, each once: `np.unique` takes ten times as long for many."""
+    room = int(rows.max(initial=-1)) + 1
+    if room > _SPARSE * len(rows):
+        return np.unique(rows)
+    there = np.zeros(room, dtype=np.bool_)
+    there[rows] = True
+    return np.flatnonzero(there)
 
 
 _HEAD = np.dtype(

@@ -15,6 +15,7 @@ from stream_seg.clustering.lattice import ClusterSums
 from stream_seg.engine.kernels import Clock, Drivers, Events, LabelColumns, run_events
 from stream_seg.engine.moves import Moves, blank_drivers
 from stream_seg.engine.outcome import MODEL, NOWHERE, SILENCE, Adoption, Outcome, Transitions
+from stream_seg.engine.rows import distinct
 from stream_seg.engine.state import UNKNOWN, Position, State
 from stream_seg.events.batch import EventBatch
 
@@ -35,11 +36,9 @@ def _adopt(state: State, adoption: Adoption) -> Outcome:
     start = state.numbers.position
     version = adoption.version
     state.version = version
-    used = state.rows.used
-    placement = state.rows.placement
-    segment = placement.segment[:used]
-    known = (segment >= 0) & (segment < version.places.shape[0])
-    placement.cluster[:used] = np.where(known, version.places[np.where(known, segment, 0)], -1)
+    placement, used = state.rows.placement, state.rows.used
+    places = np.append(version.places, np.int32(NOWHERE))  # the last for ids of nowhere, and those unknown
+    placement.cluster[:used] = places[np.minimum(placement.segment[:used], len(version.places))]
     state.sums = ClusterSums.zeros(len(version.segments), len(state.features))
     state.numbers = replace(state.numbers, version=version.version, clock_ms=adoption.clock_ms)
     moved = Moves()
@@ -78,7 +77,7 @@ def _take(state: State, batch: EventBatch, *, stop_after_pass: bool) -> Outcome:
     moved.written.append(row[:taken])
     if not moved.removed:  # or a row may be another customer's now
         same = [was == now for was, now in zip(before, _placed(state, whole), strict=True)]
-        moved.kept = np.unique(whole[:taken][np.logical_and.reduce(same)[:taken]])
+        moved.kept = distinct(whole[:taken][np.logical_and.reduce(same)[:taken]])
     return _outcome(state, done, labels, moved, start, done.next_offset, clipped)
 
 
@@ -171,7 +170,7 @@ def _outcome(
 
 
 def _rows_of(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    return np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int64)
+    return distinct(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int64)
 
 
 def _blank_labels(n: int) -> LabelColumns:

@@ -39,6 +39,21 @@ def test_the_fit_is_a_fixed_point_of_plain_lloyd() -> None:
     assert fit.cost == pytest.approx(float((weights * distances.min(axis=1)).sum()))
 
 
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 8])
+def test_a_step_has_the_bits_of_plain_additions_in_the_order_of_the_points(d: int) -> None:
+    points, weights = blobs(1300, d, 4, d), np.random.default_rng(d).uniform(0.0, 2.0, 1300)
+
+    fit = lloyd(points, weights, points[:5], max_iterations=1)
+
+    sums, mass = np.zeros((5, d)), np.zeros(5)
+    for point, weight in zip(points, weights, strict=True):
+        distances = [sum((x - at) * (x - at) for x, at in zip(point, c, strict=True)) for c in points[:5]]
+        nearest = int(np.argmin(distances))
+        sums[nearest] += weight * point
+        mass[nearest] += weight
+    np.testing.assert_array_equal(fit.centres, sums / mass[:, None])
+
+
 @pytest.mark.parametrize("k", [2, 5, 12])
 def test_lloyd_ends_where_scikit_learn_ends(k: int) -> None:
     points = blobs(1500, 5, 8, k)

@@ -52,7 +52,7 @@ def test_scale_drift_is_the_largest_relative_change_that_is_heard() -> None:
     [(0.0, 0.0, False), (0.00499, 0.0499, False), (0.005, 0.0, True), (0.0, 0.05, True)],
 )
 def test_a_version_is_due_from_either_threshold_on(movement: float, drift: float, *, due: bool) -> None:
-    assert should_mint(Proposal(UNIT, np.zeros((1, 2)), movement, drift, 9)) is due
+    assert should_mint(Proposal(UNIT, np.zeros((1, 2)), movement, drift, 9, 1.0)) is due
 
 
 def test_nobody_proposes_nothing() -> None:
