@@ -8,14 +8,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
+import psutil
+
 from tests.chaos.worker import Duty, Tell, die_with_parent, work
 
 PATIENCE_S = 60.0
+STOPPING_S = 5.0
 Message = dict[str, Any]
 
 
@@ -107,7 +110,13 @@ class Hand:
         self.signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Let it go on (SIGCONT)."""
+        """Let it go on (SIGCONT), once it has stopped: it tells of a step before it stops there."""
+        deadline = time.monotonic() + STOPPING_S
+        with suppress(psutil.NoSuchProcess):
+            while psutil.Process(self.process.pid).status() != psutil.STATUS_STOPPED:
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.005)
         self.signal(signal.SIGCONT)
 
     def kill(self) -> None:

@@ -107,7 +107,7 @@ def set_back_into_an_apply(theatre: Theatre) -> Verdict:
     hand.wait_step("within_apply")
     middle = redis.copy()
     hand.go_on()
-    theatre.send(scene, CROWD.orders(100))
+    theatre.send(scene, CROWD.orders(400))
     hand.wait_commits(3, since=time.monotonic())
     back = time.monotonic()
     redis.set_back(middle)

@@ -226,11 +226,11 @@ def test_nothing_is_seen_of_what_is_not_ready(world: World, mode: Mode) -> None:
         log.commit(Transaction(records, offsets={0: at(5)}, membership=ours.membership), ready)
 
     def not_ready() -> None:
-        assert world.values(ours.output) == []
         raise Stop
 
     with pytest.raises(Stop):
         commit(b"lost", not_ready)
+    assert world.values(ours.output) == []
     assert ours.source.committed(0) is None
     commit(b"kept", lambda: None)
     assert ours.source.committed(0) == at(5)
