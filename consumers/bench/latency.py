@@ -1,14 +1,14 @@
 """From an event's sending to its label, and to its customer's hash, at parts of the sustainable rate.
 
-The model has settled: it has read a history of the same customers before, and event time goes on so much
-faster than the clock that a customer still has one event a day. An event's time tells when it was sent.
+The model has settled: it has read a history of the same customers at the same rate, and event time goes
+on with the clock. So an event's time tells when it was sent.
 """
 
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,11 +20,12 @@ from consumers.bench.figures import percentile
 from consumers.bench.living import run_until_stopped
 from consumers.bench.lookups import await_version
 from consumers.bench.processes import beside
-from consumers.bench.workload import DAY_MS, encoded
+from consumers.bench.workload import encoded
 from stream_seg.engine.moments import milliseconds
 from stream_seg.keys import Keys
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from threading import Event
 
     from consumers.bench.stand import Client, Stand
@@ -53,25 +54,19 @@ _decode: Final = msgspec.json.Decoder(_Label).decode
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """``rate`` events/s over ``customers``, and event time by the clock, ``first_ms`` at ``began_ms``."""
+    """``rate`` events/s; event time goes with the clock, ``first_ms`` at ``began_ms``."""
 
     rate: float
-    customers: int
     first_ms: int
     began_ms: float = field(default_factory=lambda: time.time() * 1e3)
 
-    @property
-    def speed(self) -> float:
-        """Event time ÷ clock."""
-        return self.rate * DAY_MS / 1e3 / self.customers
-
     def event_ms(self) -> int:
         """The time of an event that is sent now."""
-        return self.first_ms + int(self.speed * (time.time() * 1e3 - self.began_ms))
+        return self.first_ms + int(time.time() * 1e3 - self.began_ms)
 
     def age_ms(self, event_time: str) -> float:
         """How long ago an event was sent."""
-        return time.time() * 1e3 - self.began_ms - (milliseconds(event_time) - self.first_ms) / self.speed
+        return time.time() * 1e3 - self.began_ms - (milliseconds(event_time) - self.first_ms)
 
 
 def latency(
@@ -82,35 +77,40 @@ def latency(
     ``workload`` is the history. ``rate`` (events/s) is offered first, for ``seconds``: what is labelled of it
     in its second half is sustainable.
     """
-    with stand.topic(workload.partitions) as topic:
-        stand.feed(workload, topic)
+    with _settled(stand, replace(workload, rate=rate), client) as (topic, watch):
+        sustained = _sustained(stand, workload, topic, Pace(rate, watch.history.end_ms), seconds, watch)
+    found = {"sustained": {"events/s": sustained}}
+    for share in SHARES:
+        at = share * sustained
+        with _settled(stand, replace(workload, rate=at), client) as (topic, watch):
+            pace = Pace(at, watch.history.end_ms)
+            watch.begin(pace)
+            with beside(pump, stand, workload, topic, pace):
+                watch.until_begun()
+                watch.look(SETTLE_S)
+                watch.forget()
+                watch.look(seconds)
+        found |= {
+            f"label at {share:.0%}": _told(watch.labels_ms),
+            f"Redis at {share:.0%}": _told(watch.redis_ms),
+        }
+    return found
+
+
+@contextmanager
+def _settled(stand: Stand, history: Workload, client: Client) -> Iterator[tuple[str, _Watch]]:
+    """A topic with a history, and a worker that has read it and goes on."""
+    with stand.topic(history.partitions) as topic:
+        stand.feed(history, topic)
         settings = stand.model(client, "exactly_once", topic)
         try:
-            with ExitStack() as stack:
-                stack.enter_context(beside(run_until_stopped, settings))
+            with beside(run_until_stopped, settings):
                 await_version(stand, settings.model.name)
-                watch = stack.enter_context(closing(_Watch(stand, settings.model.name, client)))
-                watch.until_labelled(workload.events)
-                pace = Pace(rate, workload.customers, workload.end_ms)
-                sustained = _sustained(stand, workload, topic, pace, seconds, watch)
-                found = {"sustained": {"events/s": sustained}}
-                for number, share in enumerate(SHARES):
-                    run = f"{number}"
-                    pace = Pace(share * sustained, workload.customers, pace.event_ms())
-                    watch.begin(run, pace)
-                    with beside(pump, stand, workload, topic, pace, run):
-                        watch.until_begun()
-                        watch.look(SETTLE_S)
-                        watch.forget()
-                        watch.look(seconds)
-                    watch.until_drained()
-                    found |= {
-                        f"label at {share:.0%}": _told(watch.labels_ms),
-                        f"Redis at {share:.0%}": _told(watch.redis_ms),
-                    }
+                with closing(_Watch(stand, settings.model.name, client, history)) as watch:
+                    watch.until_labelled(history.events)
+                    yield topic, watch
         finally:
             stand.clear(settings)
-    return found
 
 
 def _told(times_ms: list[float]) -> dict[str, float]:
@@ -123,35 +123,34 @@ def _sustained(
     stand: Stand, workload: Workload, topic: str, pace: Pace, seconds: float, watch: _Watch
 ) -> float:
     """Labels a second while more events come than can be labelled."""
-    watch.begin("offered", pace)
-    with beside(pump, stand, workload, topic, pace, "offered"):
+    watch.begin(pace)
+    with beside(pump, stand, workload, topic, pace):
         watch.until_begun()
         watch.look(seconds / 2)
         before, began = watch.labelled, time.perf_counter()
         watch.look(seconds / 2)
         labelled, took = watch.labelled - before, time.perf_counter() - began
-    watch.until_drained()
     return labelled / took
 
 
 class _Watch:
     """Reads labels and looks into Redis, and notes how old what it finds is."""
 
-    def __init__(self, stand: Stand, model: str, client: Client) -> None:
-        """Look at a model's labels and hashes."""
+    def __init__(self, stand: Stand, model: str, client: Client, history: Workload) -> None:
+        """Look at a model's labels and hashes, which has read a ``history`` before."""
+        self.history = history
         self._reader: Reader = reader(stand.kafka(client), f"{model}.labels", stand.name("watch"))
         self._redis: Any = Redis.from_url(stand.redis_url)
         self._keys = Keys(model)
-        self._run, self._next = "", 0
+        self._next = 0
         self._pace: Pace | None = None
         self.labelled = 0
         self.labels_ms: list[float] = []
         self.redis_ms: list[float] = []
 
-    def begin(self, run: str, pace: Pace) -> None:
-        """Look for the events of another run from now on."""
-        self._run, self._next, self._pace = run, 0, pace
-        self.forget()
+    def begin(self, pace: Pace) -> None:
+        """Take the ages of events from now on."""
+        self._pace = pace
 
     def forget(self) -> None:
         """Count anew."""
@@ -179,15 +178,6 @@ class _Watch:
                 raise RuntimeError(f"nothing that is sent comes through in {PATIENCE_S:.0f} s")
             self._look()
 
-    def until_drained(self) -> None:
-        """Wait until no more labels come."""
-        labels_ms, redis_ms = self.labels_ms, self.redis_ms
-        before = -1
-        while before != self.labelled:
-            before = self.labelled
-            self.look(SETTLE_S)
-        self.labels_ms, self.redis_ms = labels_ms, redis_ms
-
     def _look(self) -> None:
         found = self._reader.read(READ_RECORDS, TICK_S)
         self.labelled += len(found)
@@ -199,7 +189,7 @@ class _Watch:
     def _look_for_tracers(self, pace: Pace) -> None:
         pipeline = self._redis.pipeline(transaction=False)
         for number in range(self._next, self._next + AHEAD):
-            pipeline.hget(self._keys.customer(tracer(self._run, number)), "event_time")
+            pipeline.hget(self._keys.customer(tracer(number)), "event_time")
         for text in pipeline.execute():
             if text is None:
                 break
@@ -212,12 +202,12 @@ class _Watch:
         self._redis.close()
 
 
-def tracer(run: str, number: int) -> str:
+def tracer(number: int) -> str:
     """A customer with one event only."""
-    return f"tracer-{run}-{number}"
+    return f"tracer-{number}"
 
 
-def pump(stand: Stand, workload: Workload, topic: str, pace: Pace, run: str, stop: Event) -> int:
+def pump(stand: Stand, workload: Workload, topic: str, pace: Pace, stop: Event) -> int:
     """Send events at a pace until ``stop`` is set, and a tracer now and then; gives how many.
 
     What could not be sent in time is sent at once: a slow consumer does not slow the shop down.
@@ -230,7 +220,7 @@ def pump(stand: Stand, workload: Workload, topic: str, pace: Pace, run: str, sto
                 elapsed = time.perf_counter() - began
                 pump_.send(int(pace.rate * elapsed) - pump_.sent)
                 if elapsed >= tracers * TRACER_S:
-                    pump_.send_tracer(tracer(run, tracers), tracers)
+                    pump_.send_tracer(tracers)
                     tracers += 1
                 time.sleep(TICK_S)
         sink.flush()
@@ -257,9 +247,9 @@ class _Pump:
             self.sink.send(self.topic, *row)
         self.sent += events
 
-    def send_tracer(self, customer: str, number: int) -> None:
+    def send_tracer(self, number: int) -> None:
         """Send a customer's only event."""
-        time_ms = self.pace.event_ms()
+        customer, time_ms = tracer(number), self.pace.event_ms()
         moment = np.datetime_as_string(np.datetime64(time_ms, "ms"), timezone="UTC")
         value = (
             f'{{"customer_id":"{customer}","order_time":"{moment}","order_id":"{customer}","revenue":40.0}}'

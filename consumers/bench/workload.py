@@ -91,7 +91,7 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """``events`` of so many ``customers``, one event a customer and day on average.
+    """``events`` of so many ``customers``, one event a customer and day on average, or ``rate`` a second.
 
     ``kind`` says how often each customer orders: ``uniform``, or ``zipf``, proportional to rank^-1.3;
     ``settled`` is uniform with so few customers that most of the events come after all have ordered.
@@ -101,6 +101,7 @@ class Workload:
     events: int
     partitions: int = 4
     seed: int = SEED
+    rate: float | None = None
 
     @property
     def customers(self) -> int:
@@ -110,7 +111,8 @@ class Workload:
     @property
     def end_ms(self) -> int:
         """The end of the history in event time."""
-        return START_MS + max(1, self.events * DAY_MS // self.customers)
+        rate = self.rate or self.customers / (DAY_MS / 1000)
+        return START_MS + max(1, int(self.events / rate * 1000))
 
     def columns(self) -> Columns:
         """All events."""

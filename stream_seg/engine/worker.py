@@ -8,6 +8,7 @@ committed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import accumulate
@@ -82,7 +83,7 @@ class Worker:
         self._behind_since: float | None = None
         self._looked_at = 0.0
         self._ends: dict[int, int] = {}
-        self._drained, self._committed_at = False, 0.0
+        self._drained, self._committed_at, self._adopted = False, 0.0, False
 
     def stop(self) -> None:
         """Finish the round, give the partitions back, and end."""
@@ -148,18 +149,26 @@ class Worker:
             self._duty.warm_up(self.owned, membership)
             return
         work = self._adopt(self.registry.newest)
-        if not work and self._gathering():
-            return
-        limit = self._horizon.limit_ms(self._duty.earliest_unread(self.owned), self.ports.now_s())
-        adopting = {w.partition for w in work}
-        others = [p for p in self.owned.values() if p.number not in adopting]
-        work += [w for p in others if (w := p.take(limit) or p.skip())]
-        self._committed_at = self.ports.now_s() if work else self._committed_at
+        self._adopted = bool(work)
+        if not work:
+            if self._gathering() and not self._behind():
+                return
+            work = self._take()
         self._commit(work)
-        self._drained = all(p.queue.empty for p in self.owned.values())
         self._report_all()
         self._duty.mint(self.owned, membership)
         self._reporter.refresh_sizes()
+
+    def _take(self) -> list[Work]:
+        """The next events of every partition."""
+        limit = self._horizon.limit_ms(self._duty.earliest_unread(self.owned), self.ports.now_s())
+        work = [w for p in self.owned.values() if (w := p.take(limit) or p.skip())]
+        self._committed_at = self.ports.now_s() if work else self._committed_at
+        self._drained = not self._events_wait()
+        return work
+
+    def _events_wait(self) -> bool:
+        return any(not p.queue.empty for p in self.owned.values())
 
     def _gathering(self) -> bool:
         """Whether waiting events should wait for more: in step with the stream, few, and none for long.
@@ -205,13 +214,17 @@ class Worker:
         return [p for p in self.owned.values() if newest and p.numbers.version < newest.version]
 
     def _adopt(self, newest: ModelVersion) -> list[Work]:
-        """Have partitions adopt the newest version, those first that are furthest behind.
+        """Have partitions adopt the newest version, all at once in a backfill.
 
-        So many residents as ``adopted_rows`` in a round, but one partition at least: an adoption is a pass,
-        and what it moves is a transaction, for which the events of all others wait.
+        An adoption is a pass, and what it moves is a transaction, for which events wait. In step with the
+        stream, so many residents as ``adopted_rows`` therefore, but one partition at least, those first that
+        are furthest behind; then the events that wait have their turn.
         """
         behind = sorted(self._behind(), key=lambda p: p.numbers.version)
-        most, residents = self.options.adopted_rows, list(accumulate(p.state.rows.residents for p in behind))
+        if self._drained and self._adopted and self._events_wait():
+            return []
+        residents = list(accumulate(p.state.rows.residents for p in behind))
+        most = self.options.adopted_rows if self._drained else math.inf
         return [p.adopt(newest) for i, p in enumerate(behind) if not i or residents[i] <= most]
 
     def _commit(self, work: list[Work]) -> None:
