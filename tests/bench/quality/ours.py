@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream_seg.engine.minter import Minted
 from stream_seg.engine.outcome import MODEL
@@ -32,6 +34,21 @@ def checkpoints(events: EventBatch, least: int = LEAST_CUSTOMERS, count: int = C
         if len(seen) >= least:
             return [int(at) for at in np.linspace(i + 1, len(events), count)]
     raise ValueError(f"the data have {len(seen)} customers, fewer than {least}")
+
+
+def first_seen_ms(streams: Sequence[EventBatch]) -> NDArray[np.int64]:
+    """When customers were seen first, int64 in order."""
+    first: dict[str, int] = {}
+    for events in streams:
+        for customer, time_ms in zip(events.customers, events.time_ms.tolist(), strict=True):
+            first[customer] = min(time_ms, first.get(customer, time_ms))
+    return np.array(sorted(first.values()), dtype=np.int64)
+
+
+def grown_in_a_day(seen_ms: NDArray[np.int64], now_ms: int) -> float:
+    """The share by which the population has grown in the day before ``now_ms``."""
+    now, before = (int(np.searchsorted(seen_ms, at, side="right")) for at in (now_ms, now_ms - DAY_MS))
+    return round(now / max(before, 1) - 1, 4)
 
 
 @dataclass
@@ -77,6 +94,8 @@ def run_ours(
     watch, versions = Watch(), list[Minted]()
     replay = Replay(plan, {0: 0}, instance="bench", on_step=watch.step, on_version=versions.append)
     costs: list[Cost] = []
+    grown: list[float] = []
+    seen_ms = first_seen_ms([data.events])
     began, at = time.perf_counter(), 0
     spent_measuring = 0.0
     for stop in checkpoints(data.events):
@@ -84,6 +103,7 @@ def run_ours(
         at = stop
         measuring = time.perf_counter()
         costs.append(_cost(replay, restarts))
+        grown.append(grown_in_a_day(seen_ms, int(data.events.time_ms[stop - 1])))
         if not watch.begun:
             watch.begin(replay)
         spent_measuring += time.perf_counter() - measuring
@@ -91,6 +111,7 @@ def run_ours(
     seconds = time.perf_counter() - began - spent_measuring
     return {
         **summary(costs),
+        "grown_in_a_day": grown,
         **_conduct(replay, watch),
         "versions": len(versions),
         "seconds": round(seconds, 1),

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
-from numpy.typing import NDArray
-
 from stream_seg.engine.plan import ModelPlan
 from stream_seg.engine.state import DAY_MS
-from stream_seg.events.batch import EventBatch
 from tests.bench.quality.data import DataSet
-from tests.bench.quality.ours import LEAST_CUSTOMERS, Row, summary
+from tests.bench.quality.ours import LEAST_CUSTOMERS, Row, first_seen_ms, grown_in_a_day, summary
 from tests.simulation.measure import Cost, cost_of, population
 from tests.simulation.streams import split
 from tests.simulation.trace import derived
@@ -66,7 +62,7 @@ def world_row(data: DataSet, k: int, seed: int, partitions: int, conduct: str) -
     world = World(plan, streams, conduct_of(conduct, partitions, days, total))
     costs: list[Cost] = []
     grown: list[float] = []
-    seen_ms = _first_seen_ms(streams)
+    seen_ms = first_seen_ms(streams)
     begun_at, every = None, 0.0
     for _ in world.run():
         taken = sum(p.taken for p in world.partitions)
@@ -74,7 +70,7 @@ def world_row(data: DataSet, k: int, seed: int, partitions: int, conduct: str) -
             begun_at, every = taken, (total - taken) / 11.5
         if begun_at is not None and taken >= begun_at + every * len(costs) and len(costs) < 12:
             costs.append(_cost(world))
-            grown.append(_grown(seen_ms, world.clock_ms))
+            grown.append(grown_in_a_day(seen_ms, world.clock_ms))
     same = 0
     for p in world.partitions:
         again = derived(p.number, data.features, p.adoptions, p.events, 997)
@@ -87,21 +83,6 @@ def world_row(data: DataSet, k: int, seed: int, partitions: int, conduct: str) -
         "versions": world.current.version if world.current else 0,
         "seconds": round(time.perf_counter() - began, 1),
     }
-
-
-def _first_seen_ms(streams: list[EventBatch]) -> NDArray[np.int64]:
-    """When customers were seen first, int64 in order."""
-    first: dict[str, int] = {}
-    for events in streams:
-        for customer, time_ms in zip(events.customers, events.time_ms.tolist(), strict=True):
-            first[customer] = min(time_ms, first.get(customer, time_ms))
-    return np.array(sorted(first.values()), dtype=np.int64)
-
-
-def _grown(seen_ms: NDArray[np.int64], now_ms: int) -> float:
-    """The share by which the population has grown in the day before ``now_ms``."""
-    now, before = (int(np.searchsorted(seen_ms, at, side="right")) for at in (now_ms, now_ms - DAY_MS))
-    return round(now / max(before, 1) - 1, 4)
 
 
 def _residents(world: World) -> int:
