@@ -17,7 +17,7 @@ __all__ = ["Clock", "apart", "beside"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-LIMIT_S: Final = 900.0
+LIMIT_S: Final = 3600.0
 _SPAWN: Final = multiprocessing.get_context("spawn")
 
 
