@@ -113,8 +113,8 @@ def live_worker(
             outputs=LastLabels(client, f"{model}.{LABELS}"),
             now_s=time.time,
             snapshots=snapshots,
-            committing=_beside(stack, "stream-seg-committer"),
             storing=_beside(stack, "stream-seg-store"),
+            committing=_beside(stack, "stream-seg-committer"),  # ends first: it uses the other
             minting=_beside(stack, "stream-seg-minter"),
         )
         clustering = settings.clustering

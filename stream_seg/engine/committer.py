@@ -34,6 +34,8 @@ from stream_seg.events.batch import Rejected
 from stream_seg.features.spec import FeatureSet
 
 _SWEPT_MS = 1
+_LARGE_ROWS = 100_000
+"""So many rows take seconds to be stored: no transaction is begun meanwhile, whose time would run out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Committer:
     committed: Callable[[list[Work]], None]
     _sending: tuple[Running[Running[None]], list[Work]] | None = None
     _applying: tuple[Running[None], list[Work]] | None = None
+    _large: bool = False
 
     def commit(
         self,
@@ -139,7 +142,10 @@ class Committer:
         then: Callable[[], None],
     ) -> Running[None]:
         staging = self.storing(lambda: self._stage(batches))
+        before, self._large = self._large, sum(len(one.rows) for one, _, _ in batches) > _LARGE_ROWS
         try:
+            if before or self._large:
+                staging.result()
             self.log.commit(transaction, staging.result)
         except BaseException:
             with suppress(StreamSegError):

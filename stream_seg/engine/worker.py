@@ -164,7 +164,7 @@ class Worker:
         limit = self._horizon.limit_ms(self._duty.earliest_unread(self.owned), self.ports.now_s())
         work = [w for p in self.owned.values() if (w := p.take(limit) or p.skip())]
         self._committed_at = self.ports.now_s() if work else self._committed_at
-        self._drained = not self._events_wait()
+        self._drained = not self._events_wait() or (self._drained and bool(self._behind()))
         return work
 
     def _events_wait(self) -> bool:
@@ -364,6 +364,7 @@ class Worker:
         try:
             for owned in self.owned.values():
                 self._release(owned)
+            self._reporter.sizes_dirty = True  # of what was applied last nobody has told us
             self._reporter.refresh_sizes(force=True)
         except ServerUnavailable as error:
             self.observer.notice(f"partitions were not left cleanly ({error}); the next worker sees to it")

@@ -87,7 +87,7 @@ class World:
                         return float(message["at"]) - since
             time.sleep(0.02)
         for hand in self.hands:
-            hand.go_on()
+            hand.signal(signal.SIGCONT)
             hand.signal(signal.SIGUSR1)  # asks each where it is
         told = [hand.messages[-2:] for hand in self.hands]
         raise NoCommit(f"nothing was committed within {COMMIT_PATIENCE_S:.0f} s; workers told {told}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -174,7 +175,7 @@ def attack(world: World, kind: str, tally: Tally) -> None:
 def judge(world: World) -> Verdict:
     """Drain the workers, have one read to the end, and compare everything."""
     for hand in world.hands:
-        hand.go_on()
+        hand.signal(signal.SIGCONT)
     ended = [hand.dismiss() for hand in world.hands if hand.is_alive]
     last = world.crew.hire(Duty(world.scene.config, until_end=True))
     status = last.wait_end(180.0)

@@ -331,6 +331,24 @@ def test_who_was_fenced_does_not_fence_in_turn(world: World) -> None:
     assert world.values(ours.output, 1) == [b"swept"]
 
 
+def test_who_is_not_ready_because_it_was_fenced_goes_by_another_id(world: World) -> None:
+    ours = Member(world)
+    log = world.log(ours.input)
+    records = [columns(ours.output, 0, [b"lost"])]
+    log.commit(Transaction([columns(ours.output, 0, [b"kept"])], membership=ours.membership))
+    before = log.transactional_id
+
+    def lost() -> None:
+        world.log(ours.input).fence(before)
+        raise OwnershipLost("another has it")
+
+    with pytest.raises(OwnershipLost):
+        log.commit(Transaction(records, offsets={0: at(5)}, membership=ours.membership), lost)
+    assert log.transactional_id != before
+    assert log.former_ids == {before}
+    assert world.values(ours.output) == [b"kept"]
+
+
 def test_a_producer_that_is_fenced_does_not_take_its_id_back(
     bootstrap_servers: str, fresh_name: Callable[[str], str]
 ) -> None:

@@ -112,7 +112,7 @@ class TransactionalLog(_Producing):
         deadline = time.monotonic() + self._limit_s
         producer, deliveries = self._ready(), self._deliveries
         try:
-            self._watchdog.run(
+            refused = self._watchdog.run(
                 lambda: self._transact(producer, deliveries, transaction, ready, deadline),
                 self._limit_s + SLICE_SECONDS,
                 "committing to Kafka",
@@ -123,6 +123,8 @@ class TransactionalLog(_Producing):
         except Exception as error:
             self._rebuild(error)
             raise
+        if refused is not None:
+            raise refused
 
     def _transact(
         self,
@@ -131,13 +133,19 @@ class TransactionalLog(_Producing):
         transaction: Transaction,
         ready: Callable[[], object],
         deadline: float,
-    ) -> None:
+    ) -> Exception | None:
+        """Commit, or abort and return why it is not ready."""
         self._fill(producer, deliveries, transaction, deadline, self._hook)
-        ready()
+        try:
+            ready()
+        except Exception as error:  # noqa: BLE001 - raised by whoever called, if another has not fenced us
+            _retried(lambda: producer.abort_transaction(SLICE_SECONDS), deadline)
+            return error
         self._hook("before_commit")
         # A commit that times out has an unknown outcome, and only calling it again is valid.
         _retried(lambda: producer.commit_transaction(SLICE_SECONDS), deadline)
         self._hook("after_commit")
+        return None
 
     def _fill(
         self,

@@ -133,7 +133,11 @@ class TransactionalLog(_Producing):
     def _transact(self, ready: Callable[[], object], transaction: Transaction, deadline: float) -> None:
         producer = self._ready()
         self._fill(producer, transaction, deadline, self._hook)
-        ready()
+        try:
+            ready()
+        except Exception:
+            producer.abort_transaction()  # raises where another has fenced us: it is not to be fenced in turn
+            raise
         self._hook("before_commit")
         producer.commit_transaction()
         self._hook("after_commit")
