@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from consumers.bench.figures import FileReplay, Run
-from consumers.bench.living import live
+from consumers.bench.living import live, live_kept
 from consumers.bench.processes import Clock, apart
 from consumers.bench.warm import compile_kernels
 from consumers.bench.watching import Watched, timed
@@ -35,10 +35,11 @@ if TYPE_CHECKING:
     from stream_seg.settings import Settings
     from stream_seg.settings.servers import KafkaSettings
 
-__all__ = ["LIVE", "REPLAY", "file_replay", "topic_replays", "write_parquet"]
+__all__ = ["LIVE", "RECORDED", "REPLAY", "file_replay", "topic_replays", "write_parquet"]
 
 LIVE: Final = "live, exactly once"
 REPLAY: Final = "replay from the topic"
+RECORDED: Final = "replay as recorded"
 
 
 def write_parquet(workload: Workload, path: Path) -> None:
@@ -107,6 +108,7 @@ def topic_replays(
                 for what, run in (
                     (LIVE, apart(live, stand, topic, workload.events, client, mode="exactly_once")),
                     (REPLAY, apart(_topic_replay, stand, topic, workload.events, client)),
+                    (RECORDED, apart(_topic_replay, stand, topic, workload.events, client, recorded=True)),
                 ):
                     found.setdefault(f"{client}: {what}", []).append(run)
                     head = f"{workload.kind}, round {number + 1} of {rounds}"
@@ -114,18 +116,25 @@ def topic_replays(
     return found
 
 
-def _topic_replay(stand: Stand, topic: str, events: int, client: Client) -> Run:
-    """Replay a topic as ``stream-seg replay`` does; from the first record read to the last commit."""
+def _topic_replay(stand: Stand, topic: str, events: int, client: Client, *, recorded: bool = False) -> Run:
+    """Replay a topic as ``stream-seg replay`` does; from the first record read to the last commit.
+
+    As ``recorded`` a worker has labelled all of it before: its adoptions are followed, and none is minted.
+    """
     settings, clock, name = stand.model(client, "exactly_once", topic), Clock(), "bench"
     compile_kernels(settings)
     model = settings.model.model_copy(update={"name": replay_model(settings, name)})
-    redis_cpu = stand.redis_cpu_s()
     try:
+        if recorded:
+            live_kept(settings)
+        redis_cpu = stand.redis_cpu_s()
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-            run_history(settings, ReplayOptions(name), connecting=_timing(clock))
+            run_history(settings, ReplayOptions(name, as_recorded=recorded), connecting=_timing(clock))
         redis_cpu = stand.redis_cpu_s() - redis_cpu
     finally:
         stand.clear(replace(settings, model=model))
+        if recorded:
+            stand.clear(settings)
     return Run(events, clock.seconds, clock.cpu_s, redis_cpu)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from consumers.bench.core import KERNEL, PASS, STAGES, TO_RECORDS
 from consumers.bench.figures import Spread, rates, ratios, spread
-from consumers.bench.replaying import LIVE, REPLAY
+from consumers.bench.replaying import LIVE, RECORDED, REPLAY
 from consumers.bench.throughput import NAIVE, copy_name, live_name
 
 if TYPE_CHECKING:
@@ -158,8 +159,8 @@ def _topic_replay(results: Results) -> str:
     kinds = results.topic_replay.values()
     contenders = list(next(iter(kinds)))
     rows = [[name, *(_spread(rates(runs[name]), ",.0f") for runs in kinds)] for name in contenders]
-    for client in _CLIENTS:
-        names = f"{client}: {REPLAY}", f"{client}: {LIVE}"
+    for client, what in product(_CLIENTS, (REPLAY, RECORDED)):
+        names = f"{client}: {what}", f"{client}: {LIVE}"
         if names[0] in contenders:
             found = [_spread(ratios(*(runs[name] for name in names))) for runs in kinds]
             rows.append([f"{names[0]} ÷ {LIVE}", *found])
