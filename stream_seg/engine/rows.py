@@ -21,6 +21,7 @@ from stream_seg.features.spec import DISTINCT_LIMIT, FeatureSet
 
 _FIRST_CAPACITY = 1024
 _SPARSE = 1000
+"""Times as many row numbers as rows, beyond which sorting them is cheaper than marking them."""
 
 
 class Rows:
@@ -139,7 +140,7 @@ class Rows:
 
 
 def distinct(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Row numbers in ascending order, each once: `np.unique` takes ten times as long for many."""
+    """Row numbers in ascending order, each once: ``np.unique`` takes ten times as long for many."""
     room = int(rows.max(initial=-1)) + 1
     if room > _SPARSE * len(rows):
         return np.unique(rows)
