@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import psutil
@@ -19,6 +19,8 @@ from tests.chaos.worker import Duty, Tell, die_with_parent, work
 
 PATIENCE_S = 60.0
 STOPPING_S = 5.0
+_POLLING = threading.Lock()
+"""Starting a process polls all others; of two threads that poll the same one, one finds no status (255)."""
 Message = dict[str, Any]
 
 
@@ -98,7 +100,8 @@ class Hand:
     @property
     def is_alive(self) -> bool:
         """Whether it has not ended."""
-        return bool(self.process.is_alive())
+        with _POLLING:
+            return bool(self.process.is_alive())
 
     def signal(self, number: int) -> None:
         """Send it a signal."""
@@ -126,10 +129,12 @@ class Hand:
 
     def wait_end(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait for its end; its exit status, a signal's number negative."""
-        self.process.join(timeout_s)
+        wait([self.process.sentinel], timeout_s)
         self.signal(signal.SIGUSR1)  # one that hangs says where
-        assert self.process.exitcode is not None, f"it did not end; it told: {self.messages[-8:]}"
-        return int(self.process.exitcode)
+        with _POLLING:
+            status = self.process.exitcode
+        assert status is not None, f"it did not end; it told: {self.messages[-8:]}"
+        return int(status)
 
     def dismiss(self, timeout_s: float = PATIENCE_S) -> int:
         """End it in order (SIGTERM); its exit status."""
@@ -149,7 +154,8 @@ class Crew:
         self._context.set_forkserver_preload(["tests.chaos.warm"])
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_run, args=(duty, theirs), daemon=True)
-        process.start()
+        with _POLLING:
+            process.start()
         theirs.close()
         hand = Hand(process, ours)
         self.hands.append(hand)

@@ -33,7 +33,7 @@ def verdicts(
         theatre(tmp_path_factory.mktemp("chaos"), servers.bootstrap_servers) as built,
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):
-        yield {name: pool.submit(play, built) for name, play in scenarios.items() if name in wanted}
+        yield Verdicts(built, {name: play for name, play in scenarios.items() if name in wanted}, pool)
         built.crew.end()
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +118,23 @@ class Theatre:
 
 
 Scenario = Callable[[Theatre], Verdict]
-Verdicts = dict[str, "Future[Verdict]"]
+
+
+class Verdicts:
+    """Verdicts on scenarios that are played beside each other, begun before anyone asks."""
+
+    def __init__(self, theatre: Theatre, scenarios: Mapping[str, Scenario], pool: Executor) -> None:
+        """Begin to play ``scenarios``."""
+        self._theatre = theatre
+        self._scenarios = scenarios
+        self._begun: dict[str, Future[Verdict]] = {
+            name: pool.submit(play, theatre) for name, play in scenarios.items()
+        }
+
+    def of(self, scenario: str) -> Verdict:
+        """Wait for a scenario's verdict; one that is asked for again (a test tried again) is played again."""
+        begun = self._begun.pop(scenario, None)
+        return self._scenarios[scenario](self._theatre) if begun is None else begun.result()
 
 
 @contextmanager

@@ -60,24 +60,24 @@ def _expect_no_violation(verdict: Verdict) -> None:
 def test_a_worker_killed_at_a_step_leaves_nothing_that_the_next_one_does_not_mend(
     verdicts: Verdicts, scenario: str
 ) -> None:
-    _expect_no_violation(verdicts[scenario].result())
+    _expect_no_violation(verdicts.of(scenario))
 
 
 @pytest.mark.parametrize("scenario", ZOMBIES)
 def test_a_worker_frozen_at_a_step_changes_nothing_when_it_goes_on_after_its_session(
     verdicts: Verdicts, scenario: str
 ) -> None:
-    _expect_no_violation(verdicts[scenario].result())
+    _expect_no_violation(verdicts.of(scenario))
 
 
 @pytest.mark.parametrize("scenario", UNKNOWN)
 def test_labels_are_fenced_where_the_former_owner_s_producer_cannot_be(
     verdicts: Verdicts, scenario: str
 ) -> None:
-    _expect_no_violation(verdicts[scenario].result())
+    _expect_no_violation(verdicts.of(scenario))
 
 
 @pytest.mark.parametrize("scenario", MUTANTS)
 def test_a_planted_bug_is_found(verdicts: Verdicts, scenario: str) -> None:
-    verdict = verdicts[scenario].result()
+    verdict = verdicts.of(scenario)
     assert verdict.doubled or "committed 2 times" in str(verdict), str(verdict)

@@ -26,7 +26,7 @@ SCENARIOS: dict[str, Scenario] = {
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_event_has_one_label_when(verdicts: Verdicts, scenario: str) -> None:
-    verdict = verdicts[scenario].result()
+    verdict = verdicts.of(scenario)
     assert not verdict.violations, str(verdict)
     assert verdict.labels == verdict.accepted > 0
     assert verdict.versions > 1

@@ -23,7 +23,7 @@ SCENARIOS: dict[str, Scenario] = {
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_redis_tells_the_story_of_kafka_after(verdicts: Verdicts, scenario: str) -> None:
-    verdict = verdicts[scenario].result()
+    verdict = verdicts.of(scenario)
     assert not verdict.violations, str(verdict)
     assert verdict.labels == verdict.accepted > 0
     assert verdict.versions > 1
