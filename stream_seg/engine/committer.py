@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stream_seg.engine.checkpoint import Checkpoint
 from stream_seg.engine.edges import Aside, Running
@@ -24,12 +24,13 @@ from stream_seg.engine.ports import (
     Membership,
     Record,
     Records,
+    Source,
     Store,
     Transaction,
 )
 from stream_seg.engine.records import Encoded, Origin, encode_labels, encode_transitions
-from stream_seg.engine.registry import adoption_record, version_records
-from stream_seg.errors import StreamSegError
+from stream_seg.engine.registry import Registry, adoption_record, version_records
+from stream_seg.errors import OwnershipLost, StreamSegError
 from stream_seg.events.batch import Rejected
 from stream_seg.features.spec import FeatureSet
 
@@ -49,17 +50,28 @@ class OutputTopics:
     run: str = "live"
 
 
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """What is on its way to Kafka; its result is that of applying it."""
+
+    running: Running[Running[None]]
+    work: list[Work]
+    minted: Minted | None
+
+
 @dataclass(slots=True)
 class Committer:
-    """Commits the work of several partitions at once, beside what goes on.
+    """Commits the work of several partitions at once, and new versions with it, beside what goes on.
 
     ``hook`` is called at each named step of the protocol; ``committed`` with work that is committed and
-    applied, once its end is waited for. ``aside`` is where Kafka is waited for, ``storing`` where the store
-    is, one call after the other.
+    applied, ``minted`` with a version that is committed, once its end is waited for. ``aside`` is where Kafka
+    is waited for, ``storing`` where the store is, one call after the other.
     """
 
     topics: OutputTopics
     features: FeatureSet
+    registry: Registry
+    source: Source
     store: Store
     log: Log
     dead_letters: DeadLetters
@@ -67,43 +79,55 @@ class Committer:
     aside: Aside
     storing: Aside
     committed: Callable[[list[Work]], None]
-    _sending: tuple[Running[Running[None]], list[Work]] | None = None
+    minted: Callable[[Minted], None]
+    _sending: _Sending | None = None
     _applying: tuple[Running[None], list[Work]] | None = None
     _large: bool = False
+    _reached: dict[int, Committed] = field(default_factory=dict)
 
     def commit(
         self,
         work: list[Work],
+        minted: Minted | None,
         tokens: Mapping[int, str],
         membership: Membership | None,
-        known: int,
         then: Callable[[], None],
     ) -> None:
         """Begin to commit all of ``work`` or nothing, once what was begun before is committed.
 
         That may raise what the former commit failed with.
 
-        ``known`` is the newest version that the caller knows of, 0 for none; ``then`` is called at the end,
+        A new version goes with it, and with partition 0's offset, which is marked with it: so an old owner of
+        that partition cannot mint, and a new one knows what it must have read. ``then`` is called at the end,
         beside what goes on as well. See ``settle``: after any exception only a take-over can tell what became
         of it.
         """
         ids = {w.partition: secrets.token_hex(8) for w in work}
         batches = [(w.checkpoint, ids[w.partition], tokens[w.partition]) for w in work]
-        offsets = {w.partition: self._offset(w, ids[w.partition], known) for w in work}
         columns = [c for w in work for c in self._columns(w)]
         records = [r for w in work for r in self._records(w)]
+        self._sent()  # the version that went with it is known from here on
+        self._reached |= {w.partition: self._offset(w, ids[w.partition]) for w in work}
+        offsets = {w.partition: self._reached[w.partition] for w in work}
+        if minted is not None:
+            offsets[0] = self._marked(minted)
+            records += self._version_records(minted)
         transaction = Transaction(columns, records, offsets, membership)
-        self._sent()
-        self._sending = (self.aside(lambda: self._commit(batches, transaction, then)), work)
+        running = self.aside(lambda: self._commit(batches, transaction, then, mints=minted is not None))
+        self._sending = _Sending(running, work, minted)
         if not self.log.beside:
             self.settle()
+
+    def taken_over(self) -> None:
+        """Forget how far partitions were committed: it may have been somebody else who did it last."""
+        self._reached.clear()
 
     def settle(self, *, wait: bool = True) -> None:
         """Wait until what was begun last is committed and applied; raises what that raised, once.
 
         Without ``wait`` only for what has ended.
         """
-        if self._sending is not None and (wait or self._sending[0].done()):
+        if self._sending is not None and (wait or self._sending.running.done()):
             self._sent()
         if self._applying is not None and (wait or self._applying[0].done()):
             applying, self._applying = self._applying, None
@@ -116,16 +140,18 @@ class Committer:
                 self._applying[0].result()
         with suppress(StreamSegError):
             if self._sending is not None:
-                self._sending[0].result().result()
+                self._sending.running.result().result()
 
     def _sent(self) -> None:
         """Wait until what was begun last is committed in Kafka, and what came before it applied."""
         if self._sending is None:
             return
-        (sending, work), self._sending = self._sending, None
+        sending, self._sending = self._sending, None
         before, self._applying = self._applying, None
         try:
-            self._applying = sending.result(), work
+            self._applying = sending.running.result(), sending.work
+            if sending.minted is not None:
+                self.minted(sending.minted)
         finally:
             if before is not None:
                 self._applied(before)
@@ -140,13 +166,19 @@ class Committer:
         batches: Sequence[tuple[Checkpoint, str, str]],
         transaction: Transaction,
         then: Callable[[], None],
+        *,
+        mints: bool,
     ) -> Running[None]:
         staging = self.storing(lambda: self._stage(batches))
         before, self._large = self._large, sum(len(one.rows) for one, _, _ in batches) > _LARGE_ROWS
         try:
             if before or self._large:
                 staging.result()
+            if mints:
+                self.hook("before_mint")
             self.log.commit(transaction, staging.result)
+            if mints:
+                self.hook("after_mint")
         except BaseException:
             with suppress(StreamSegError):
                 staging.result()  # it has ended before anybody looks what has become of it
@@ -173,24 +205,18 @@ class Committer:
         records.append(Record(self.topics.models, 0, b"", b"", _SWEPT_MS))
         return Transaction((), records, {p: Committed(0, "") for p in partitions}, membership)
 
-    def commit_version(self, minted: Minted, first: Committed, membership: Membership | None) -> None:
-        """A new version together with partition 0's committed offset ``first``, which is marked with it.
-
-        So an old owner of partition 0 cannot mint, and a new one knows what it must have read. Nothing else
-        may be under way: ``first`` would set the offset back.
-        """
-        records = [
-            self._model_record(key, value, minted.version.as_of_ms) for key, value in version_records(minted)
-        ]
-        mark = Mark.read(first.metadata)._replace(known=minted.version.version)
-        self.hook("before_mint")
-        self.log.commit(Transaction((), records, {0: first._replace(metadata=mark.text)}, membership))
-        self.hook("after_mint")
-
-    def _offset(self, work: Work, batch_id: str, known: int) -> Committed:
-        end = work.outcome.end
-        mark = Mark(end.batch, batch_id, work.checkpoint.numbers.version, known, self.topics.models)
+    def _offset(self, work: Work, batch_id: str) -> Committed:
+        end, adopted = work.outcome.end, work.checkpoint.numbers.version
+        mark = Mark(end.batch, batch_id, adopted, self.registry.known, self.topics.models)
         return Committed(end.next_offset, mark.text)
+
+    def _marked(self, minted: Minted) -> Committed:
+        """Partition 0's offset as it was begun to be committed last, marked with a new version."""
+        first = self._reached.get(0) or self.source.committed(0)
+        if first is None:
+            raise OwnershipLost("the group's offset of partition 0 is gone: take it over again")
+        mark = Mark.read(first.metadata)._replace(known=minted.version.version)
+        return first._replace(metadata=mark.text)
 
     def _columns(self, work: Work) -> list[Records]:
         origin = Origin(self.topics.source, work.partition, self.topics.run)
@@ -208,6 +234,10 @@ class Committer:
             key, value = adoption_record(work.partition, work.adopted)
             records.append(self._model_record(key, value, work.adopted.version.as_of_ms))
         return records
+
+    def _version_records(self, minted: Minted) -> list[Record]:
+        as_of_ms = minted.version.as_of_ms
+        return [self._model_record(key, value, as_of_ms) for key, value in version_records(minted)]
 
     def _model_record(self, key: str, value: bytes, timestamp_ms: int) -> Record:
         return Record(self.topics.models, 0, key.encode(), value, max(timestamp_ms, 0))

@@ -46,6 +46,11 @@ class Registry:
         return self.versions[max(self.versions)] if self.versions else None
 
     @property
+    def known(self) -> int:
+        """The newest version's number, 0 where there is none."""
+        return max(self.versions, default=0)
+
+    @property
     def instance(self) -> str | None:
         """The instance the records belong to; ``None`` where there are none."""
         return None if self.newest is None else self.newest.instance

@@ -101,15 +101,14 @@ class TakeOver:
     def _check_followed(self, partition: int, committed: Committed | None) -> None:
         if committed is None:
             return
-        mark, newest = Mark.read(committed.metadata), self.registry.newest
+        mark = Mark.read(committed.metadata)
         if mark.models and mark.models != self.models:
             raise StateError(
                 f"the consumer group is used by another model, of topic {mark.models}: give each model a "
                 "group of its own (source.group), and reset this one"
             )
-        seen = 0 if newest is None else newest.version
         adopted = not mark.adopted or (partition, mark.adopted) in self.registry.adoptions
-        if mark.known > seen or not adopted:
+        if mark.known > self.registry.known or not adopted:
             raise ModelsBehind(
                 f"the models topic does not show yet under which version partition {partition} was committed"
             )
@@ -158,7 +157,7 @@ class TakeOver:
 
     def _first_commit(self, partition: int, stored: Stored | None, last: Reached | None) -> Committed:
         """Commit where a partition starts; with "latest" a restart would otherwise skip what is held back."""
-        known = 0 if self.registry.newest is None else self.registry.newest.version
+        known = self.registry.known
         numbers = Numbers() if stored is None else stored.numbers
         if last is not None:
             first = last.committed(numbers, known, self.models)

@@ -18,6 +18,7 @@ from stream_seg.engine.edges import Observer, Options, Ports, Progress, no_hook
 from stream_seg.engine.horizon import Horizon
 from stream_seg.engine.livemint import LiveMinter
 from stream_seg.engine.mark import Mark
+from stream_seg.engine.minter import Minted
 from stream_seg.engine.minter_duty import MinterDuty
 from stream_seg.engine.partition import BATCH_EVENTS, LivePartition, Work
 from stream_seg.engine.plan import ModelPlan
@@ -63,6 +64,8 @@ class Worker:
         self._committer = Committer(
             topics,
             plan.features,
+            self.registry,
+            ports.source,
             ports.store,
             ports.log,
             ports.dead_letters,
@@ -70,10 +73,11 @@ class Worker:
             ports.committing,
             ports.storing,
             self._committed,
+            self._minted,
         )
         self._reporter = Reporter(plan, ports.store, options.worker, options.partitions, ports.now_s)
         minter = LiveMinter(plan, instance, options.patience, options.until_end)
-        self._duty = MinterDuty(minter, self._reporter, self._committer, self.registry, ports, observer)
+        self._duty = MinterDuty(minter, self._reporter, self.registry, ports, observer)
         self._horizon = Horizon(options.horizon_days, options.horizon_patience_s, ports.now_s())
         self._membership: Membership | None = None
         self._waiting: set[int] = set()
@@ -83,6 +87,7 @@ class Worker:
         self._behind_since: float | None = None
         self._looked_at = 0.0
         self._ends: dict[int, int] = {}
+        self._applied: dict[int, Position] = {}
         self._drained, self._committed_at, self._adopted = False, 0.0, False
 
     def stop(self) -> None:
@@ -138,15 +143,14 @@ class Worker:
         return self.ports.source.poll(0.0 if busy else IDLE_POLL_S, on_lost=self._on_revoke)
 
     def _work(self) -> None:
-        membership = self._membership
-        if membership is None or not self.owned:
+        if self._membership is None or not self.owned:
             return
         self._look_at_ends()
         self._look_at_store()
         if self.registry.newest is None:
             self._commit([w for p in self.owned.values() if (w := p.take_rejected())])
             self._report_all()
-            self._duty.warm_up(self.owned, membership)
+            self._duty.warm_up(self.owned)
             return
         work = self._adopt(self.registry.newest)
         self._adopted = bool(work)
@@ -156,7 +160,7 @@ class Worker:
             work = self._take()
         self._commit(work)
         self._report_all()
-        self._duty.mint(self.owned, membership)
+        self._duty.mint(self.owned)
         self._reporter.refresh_sizes()
 
     def _take(self) -> list[Work]:
@@ -199,8 +203,7 @@ class Worker:
         if self.ports.now_s() - self._looked_at < LOOK_EVERY_S:
             return
         self._looked_at = self.ports.now_s()
-        self._committer.settle()
-        if not self._are_stored({p.number: p.numbers.position for p in self.owned.values()}):
+        if not self._are_stored({p: self._applied[p] for p in self.owned}):
             raise OwnershipLost("the store has lost data: take the partitions over again")
 
     def _are_stored(self, reached: dict[int, Position]) -> bool:
@@ -228,20 +231,20 @@ class Worker:
         return [p.adopt(newest) for i, p in enumerate(behind) if not i or residents[i] <= most]
 
     def _commit(self, work: list[Work]) -> None:
-        if not work:
+        minted = self._duty.to_commit(self.owned)
+        if not work and minted is None:
             return
         tokens = {w.partition: self.owned[w.partition].token for w in work}
-        newest = self.registry.newest
-        known = 0 if newest is None else newest.version
         reports = [self._reporter.drawn(self.owned[p], token) for p, token in tokens.items()]
         self._committer.commit(
-            work, tokens, self._membership, known, then=lambda: self._reporter.put(reports)
+            work, minted, tokens, self._membership, then=lambda: self._reporter.put(reports)
         )
 
     def _committed(self, work: list[Work]) -> None:
         self._reporter.sizes_dirty = True
         progress = self.progress
         for w in work:
+            self._applied[w.partition] = w.outcome.end
             progress.events += 0 if w.outcome.events is None else len(w.outcome.events)
             progress.transitions += len(w.outcome.transitions)
             progress.rejected += len(w.rejected)
@@ -252,6 +255,9 @@ class Worker:
             left = (self._ends[p.number] - p.numbers.position.next_offset for p in self.owned.values())
             progress.remaining = sum(max(n, 0) for n in left)
         self.observer.committed(progress, work)
+
+    def _minted(self, minted: Minted) -> None:
+        self._duty.committed(minted)
 
     def _report_all(self) -> None:
         for owned in self.owned.values():
@@ -269,7 +275,10 @@ class Worker:
                 snapshots.save([p.state for p in owned], self.registry, self.ports.now_s())
 
     def _everything_committed(self) -> bool:
-        """Whether the group has committed all that there was to the end, and the store shows it."""
+        """Whether the group has committed all that there was to the end, and the store shows it.
+
+        With the newest version adopted: somebody who is gone may have left it to us.
+        """
         if (
             self._waiting
             or self._behind()
@@ -278,12 +287,17 @@ class Worker:
             return False
         self._committer.settle()
         reached = {p.number: p.numbers.position for p in self.owned.values()}
+        adopted = [p.numbers.version for p in self.owned.values()]
+        known = self.registry.known  # a version went with what was committed last, perhaps
         for partition in self._ends.keys() - self.owned.keys():
             committed = self.ports.source.committed(partition)
             if committed is None or committed.next_offset < self._ends[partition]:
                 return False
-            reached[partition] = Position(committed.next_offset, Mark.read(committed.metadata).batch)
-        return self._are_stored(reached)
+            mark = Mark.read(committed.metadata)
+            reached[partition] = Position(committed.next_offset, mark.batch)
+            adopted.append(mark.adopted)
+            known = max(known, mark.known)
+        return min(adopted) >= known and self._are_stored(reached)
 
     # -- coming and going ---------------------------------------------------------------------------------
 
@@ -296,11 +310,13 @@ class Worker:
                 "this model, which moves customers: replay it as a model of its own, or reset this one"
             )
         self._committer.settle()
+        self._committer.taken_over()
         taker = self._taker(self._membership)
         try:
             for owned in taker.take(sorted(self._waiting)):
                 self._waiting.discard(owned.number)
                 self.owned[owned.number] = owned
+                self._applied[owned.number] = owned.numbers.position
                 self._reporter.report(owned, force=True)
         except ModelsBehind as error:
             self._behind_since = self._behind_since or self.ports.now_s()

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -34,6 +35,7 @@ TOPICS = OutputTopics("orders", "m.labels", "m.transitions", "m.models")
 RECORDS_A_POLL = 9
 TICK_S = 0.05
 PATIENCE_S = 60.0
+MOST_ASKED = 5
 
 T = TypeVar("T")
 
@@ -314,16 +316,21 @@ class Actor:
 
 
 class Late(Generic[T]):
-    """Work that is done when it, or later work of the same lane, is waited for, and not before."""
+    """Work that is done when it, or later work of the same lane, is waited for, or asked for often."""
 
     def __init__(self, work: Callable[[], T], lane: deque[Late[Any]]) -> None:
         """Note what is to be done."""
         self._work, self._lane = work, lane
         self._ended: Future[T] = Future()
+        self._asked = 0
         lane.append(self)
 
     def done(self) -> bool:
-        """Say whether somebody has waited for it."""
+        """Say whether somebody has waited for it; it does end some time if nobody does."""
+        self._asked += 1
+        if self._asked > MOST_ASKED:
+            with suppress(Exception):
+                self.result()
         return self._ended.done()
 
     def result(self) -> T:

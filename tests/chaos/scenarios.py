@@ -52,8 +52,8 @@ def zombie(theatre: Theatre, step: str, count: int = 3) -> Verdict:
     scene = theatre.scene(early)
     first = theatre.crew.hire(Duty(scene.config, halts=(Halt(step, count, signal.SIGSTOP),)))
     first.wait_step(step, count)
-    second = theatre.crew.hire(Duty(scene.config))
-    second.wait_commits(1)
+    second = theatre.crew.hire(Duty(scene.config, tells=frozenset({"after_settle"})))
+    second.wait_step("after_settle", SMALL.partitions)  # a version can be minted when no event is left
     second.wait_idle()
     first.go_on()
     theatre.send(scene, late)
