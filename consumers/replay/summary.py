@@ -8,7 +8,7 @@ import numpy as np
 
 from consumers.shown import print_segments
 from consumers.tables import safe
-from stream_seg.engine.moments import rfc3339
+from stream_seg.engine.moments import moment
 from stream_seg.engine.naming import centroid_values
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def print_summary(out: Console, model: str, driver: Run, tally: Tally, seconds: 
     segments = _segments(version, driver)
     print_segments(out, segments)
     out.print()
-    begin, end = (time[:10] for time in rfc3339(np.array([tally.first_ms or 0, driver.as_of_ms])))
+    begin, end = (moment(time_ms)[:10] for time_ms in (tally.first_ms or 0, driver.as_of_ms))
     rate = tally.events / max(seconds, 1e-9)
     customers = sum(segment["size"] for segment in segments)
     lines = [

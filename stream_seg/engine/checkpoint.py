@@ -19,6 +19,7 @@ from stream_seg.engine.outcome import Outcome
 from stream_seg.engine.records import STEADY, describe
 from stream_seg.engine.state import Numbers, Position, State
 from stream_seg.engine.storedrows import StoredRow, StoredRows
+from stream_seg.engine.texts import Texts, join
 from stream_seg.engine.version import ModelVersion
 from stream_seg.errors import DamagedState, StateError
 from stream_seg.features.spec import AGGREGATES, FeatureSet
@@ -113,13 +114,14 @@ def _stored(
     if version is None or not len(which):
         return StoredRows.of([])
     fields = describe(state, which, version)
+    customers = Texts.of(list(map(str.encode, fields.customers)))
     fresh = np.isnan(fields.confidence) | (True if appeared is None else np.isin(which, appeared))
     return StoredRows(
-        which.tolist(),
-        encode_rows(state, which),
-        fields.customers,
-        fresh.tolist(),
-        [False] * len(which) if kept is None else np.isin(which, kept).tolist(),
+        which,
+        _encoded(state, which, customers),
+        customers,
+        fresh,
+        np.zeros(len(which), np.bool_) if kept is None else np.isin(which, kept),
         fields.names,
         fields.texts,
         len(STEADY),
@@ -142,8 +144,12 @@ def _row_type(slots: int) -> np.dtype[np.void]:
     )
 
 
-def encode_rows(state: State, which: NDArray[np.int64]) -> list[bytes]:
+def encode_rows(state: State, which: NDArray[np.int64]) -> Texts:
     """Rows as blobs: CRC-32, numbers, the distinct sets' taken places, the customer's id in UTF-8."""
+    return _encoded(state, which, Texts.of(list(map(str.encode, state.rows.customers_of(which)))))
+
+
+def _encoded(state: State, which: NDArray[np.int64], customers: Texts) -> Texts:
     rows = state.rows
     table = np.zeros(len(which), dtype=_row_type(state.features.slots))
     for name in ("first_ms", "last_ms", "events", "slots"):
@@ -151,19 +157,20 @@ def encode_rows(state: State, which: NDArray[np.int64]) -> list[bytes]:
     for name in ("since_ms", "written_ms", "segment", "version"):
         table[name] = getattr(rows.placement, name)[which]
     table["former"] = rows.former[which]
-    size, raw = table.dtype.itemsize, table.tobytes()
-    places = _distinct(state.features)
-    blobs = []
-    for i, (row, customer) in enumerate(zip(which.tolist(), rows.customers_of(which), strict=True)):
-        body = raw[i * size : (i + 1) * size]
-        if places:
-            body += b"".join(
-                rows.aggregates.sets[row, place, : int(rows.aggregates.slots[row, slot])].tobytes()
-                for place, slot in places
-            )
-        body += customer.encode()
-        blobs.append(crc32(body).to_bytes(_CRC, "little") + body)
-    return blobs
+    bodies = join((Texts.fixed(table), *_sets(state, which), customers))
+    guards = np.array([crc32(body) for body in bodies.present()], "<u4")
+    return join((Texts.fixed(guards), bodies))
+
+
+def _sets(state: State, which: NDArray[np.int64]) -> list[Texts]:
+    """The taken places of each distinct set."""
+    aggregates, columns = state.rows.aggregates, []
+    for place, slot in _distinct(state.features):
+        taken = aggregates.slots[which, slot].astype(np.int64)
+        sets = aggregates.sets[which, place]
+        start = np.arange(len(which)) * sets.shape[1] * sets.itemsize
+        columns.append(Texts(sets.ravel().view(np.uint8), start, start + taken * sets.itemsize))
+    return columns
 
 
 def _distinct(features: FeatureSet) -> list[tuple[int, int]]:

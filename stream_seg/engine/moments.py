@@ -8,6 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_seg.engine.texts import Texts
+
 _DAY_MS = 86_400_000
 _MINUTE_MS = 60_000
 _SECOND_MS = 1000
@@ -19,7 +21,7 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MS = dt.timedelta(milliseconds=1)
 
 
-def rfc3339(time_ms: NDArray[np.int64]) -> list[str]:
+def rfc3339(time_ms: NDArray[np.int64]) -> Texts:
     """Times int64 [n], ms since 1970, as text."""
     days, place = np.unique(time_ms // _DAY_MS, return_inverse=True)
     minutes, rest = np.divmod(time_ms % _DAY_MS, _MINUTE_MS)
@@ -28,8 +30,7 @@ def rfc3339(time_ms: NDArray[np.int64]) -> list[str]:
     letters["minute"] = _MINUTES[minutes]
     seconds, rest = np.divmod(rest, _SECOND_MS)
     letters["second"], letters["rest"] = _SECONDS[seconds], _RESTS[rest]
-    text, width = letters.tobytes().decode("ascii"), _TEXT.itemsize
-    return [text[at : at + width] for at in range(0, len(text), width)]
+    return Texts.fixed(letters)
 
 
 def moment(time_ms: int) -> str:

@@ -1,13 +1,12 @@
 """Records as other programs read them (``contract.md``): labels, transitions and customers' fields, as bytes.
 
-Nothing is done for one record at a time: columns become structs, and structs JSON, in C.
+Nothing is done for one record at a time: columns become texts, and texts records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 
 import msgspec
 import numpy as np
@@ -17,10 +16,11 @@ from stream_seg.engine.kernels import DRIVERS, Drivers, describe_rows
 from stream_seg.engine.moments import rfc3339
 from stream_seg.engine.outcome import CAUSES, NOWHERE, Outcome
 from stream_seg.engine.state import State
+from stream_seg.engine.texts import Texts, join
 from stream_seg.engine.version import ModelVersion
 from stream_seg.features.spec import FeatureSet
 
-_json = msgspec.json.Encoder()
+_json = msgspec.json.encode
 _FIELDS = ("distance", "confidence", "runner_up", "event_time", "as_of", "events")
 STEADY = ("segment", "name", "since", "model_version", "partition")
 
@@ -46,94 +46,44 @@ class Encoded:
     timestamp_ms: NDArray[np.int64]
 
 
-class _Source(msgspec.Struct, gc=False):
-    topic: str
-    partition: int
-    offset: int
-
-
-class _Label(msgspec.Struct, gc=False):
-    customer_id: str
-    event_id: str
-    event_type: str | None
-    event_time: str
-    segment: int
-    name: str
-    confidence: float
-    distance: float
-    runner_up: int | None
-    previous_segment: int | None
-    changed: bool
-    model_version: int
-    source: _Source
-    run: str
-
-
-class _Driver(msgspec.Struct, gc=False):
-    feature: str
-    before: float
-    after: float
-
-
-class _Transition(msgspec.Struct, gc=False, rename={"origin": "from", "target": "to"}):
-    customer_id: str
-    origin: int
-    target: int | None
-    from_name: str
-    to_name: str | None
-    cause: str
-    drivers: tuple[_Driver, ...]
-    dwell_ms: int
-    event_time: str
-    model_version: int
-    source: _Source
-    run: str
-
-
-def _lines(records: Sequence[msgspec.Struct]) -> list[bytes]:
-    """Records as JSON each: NaN as ``null``, other floats as the shortest text that reads back the same."""
-    return _json.encode_lines(records).splitlines()
-
-
-def _sources(origin: Origin, offset: NDArray[np.int64]) -> Iterator[_Source]:
-    return map(_Source, repeat(origin.topic), repeat(origin.partition), offset.tolist())
-
-
-def _ids(segment: NDArray[np.int32]) -> list[int | None]:
-    """Segment ids, ``None`` for nowhere."""
-    ids: list[int | None] = segment.tolist()
-    return [None if number == NOWHERE else number for number in ids] if NOWHERE in ids else ids
-
-
 def encode_labels(outcome: Outcome, origin: Origin) -> Encoded:
     """A label for every event of a step; empty for an adoption and in warm-up."""
     events, labels, version = outcome.events, outcome.labels, outcome.version
-    if events is None or labels is None or version is None:
+    if events is None or labels is None or version is None or not len(events):
         return Encoded([], [], np.zeros(0, dtype=np.int64))
     ids = events.ids
     if None in ids:
         default_id = f"{origin.topic}-{origin.partition}-"
         pairs = zip(ids, events.offset.tolist(), strict=True)
         ids = [f"{default_id}{offset}" if key is None else key for key, offset in pairs]
-    segment: list[int] = labels.segment.tolist()
-    records = map(
-        _Label,
-        events.customers,
-        ids,
-        events.types,
-        rfc3339(events.time_ms),
-        segment,
-        map(version.names.__getitem__, segment),
-        labels.confidence.tolist(),
-        labels.distance.tolist(),
-        _ids(labels.runner_up),
-        _ids(labels.previous),
-        (labels.segment != labels.previous).tolist(),
-        repeat(version.version),
-        _sources(origin, events.offset),
-        repeat(origin.run),
+    names = {segment: b'%d,"name":%b' % (segment, _json(name)) for segment, name in version.names.items()}
+    records = join(
+        (
+            b'{"customer_id":',
+            Texts.json(events.customers),
+            b',"event_id":',
+            Texts.json(ids),
+            b',"event_type":',
+            Texts.json(events.types),
+            b',"event_time":"',
+            rfc3339(events.time_ms),
+            b'","segment":',
+            _by_segment(labels.segment, names),
+            b',"confidence":',
+            Texts.json(labels.confidence.tolist()),
+            b',"distance":',
+            Texts.json(labels.distance.tolist()),
+            b',"runner_up":',
+            _ids(labels.runner_up),
+            b',"previous_segment":',
+            _ids(labels.previous),
+            b',"changed":',
+            Texts.chosen((labels.segment != labels.previous).astype(np.int8), (b"false", b"true")),
+            b',"model_version":%d,"source":' % version.version,
+            *_source(origin, events.offset),
+        )
     )
-    return Encoded(list(map(str.encode, events.customers)), _lines(list(records)), events.time_ms)
+    return Encoded(_keys(events.customers), records.present(), events.time_ms)
 
 
 def encode_transitions(outcome: Outcome, origin: Origin, features: FeatureSet) -> Encoded:
@@ -141,39 +91,79 @@ def encode_transitions(outcome: Outcome, origin: Origin, features: FeatureSet) -
     moves, version = outcome.transitions, outcome.version
     if version is None or not len(moves):
         return Encoded([], [], np.zeros(0, dtype=np.int64))
-    names: dict[int | None, str | None] = dict(version.names.items())
-    names[None] = None
-    target = _ids(moves.target)
-    records = map(
-        _Transition,
-        moves.customers,
-        moves.origin.tolist(),
-        target,
-        map(version.names.__getitem__, moves.origin.tolist()),
-        map(names.__getitem__, target),
-        map(CAUSES.__getitem__, moves.cause.tolist()),
-        _drivers(moves.drivers, features),
-        moves.dwell_ms.tolist(),
-        rfc3339(moves.event_time_ms),
-        repeat(version.version),
-        _sources(origin, moves.offset),
-        repeat(origin.run),
+    names = {segment: _json(name) for segment, name in version.names.items()}
+    records = join(
+        (
+            b'{"customer_id":',
+            Texts.json(moves.customers),
+            b',"from":',
+            _ids(moves.origin),
+            b',"to":',
+            _ids(moves.target),
+            b',"from_name":',
+            _by_segment(moves.origin, names),
+            b',"to_name":',
+            _by_segment(moves.target, names),
+            b',"cause":',
+            Texts.chosen(moves.cause, [_json(cause) for cause in CAUSES]),
+            b',"drivers":[',
+            *_drivers(moves.drivers, features),
+            b'],"dwell_ms":',
+            Texts.json(moves.dwell_ms.tolist()),
+            b',"event_time":"',
+            rfc3339(moves.event_time_ms),
+            b'","model_version":%d,"source":' % version.version,
+            *_source(origin, moves.offset),
+        )
     )
-    return Encoded(list(map(str.encode, moves.customers)), _lines(list(records)), moves.event_time_ms)
+    return Encoded(_keys(moves.customers), records.present(), moves.event_time_ms)
 
 
-def _drivers(drivers: Drivers, features: FeatureSet) -> Iterator[tuple[_Driver, ...]]:
-    """The drivers of each change."""
-    names = [*features.names, ""]  # −1 stands for none
-    each = map(
-        _Driver,
-        map(names.__getitem__, drivers.feature.ravel().tolist()),
-        drivers.before.ravel().tolist(),
-        drivers.after.ravel().tolist(),
+def _keys(customers: Sequence[str]) -> list[bytes]:
+    return list(map(str.encode, customers))
+
+
+def _source(origin: Origin, offset: NDArray[np.int64]) -> tuple[bytes | Texts, ...]:
+    """The end of a record, from the value of ``source`` on."""
+    return (
+        b'{"topic":%b,"partition":%d,"offset":' % (_json(origin.topic), origin.partition),
+        Texts.json(offset.tolist()),
+        b'},"run":%b}' % _json(origin.run),
     )
-    given = (drivers.feature >= 0).sum(axis=1).tolist()  # none stands before one that is given
-    for known, of_one in zip(given, zip(*[each] * DRIVERS, strict=True), strict=True):
-        yield of_one if known == DRIVERS else of_one[:known]
+
+
+def _ids(segment: NDArray[np.int32]) -> Texts:
+    """Segment ids, absent for nowhere."""
+    return Texts.json(segment.tolist()).without(segment == NOWHERE)
+
+
+def _by_segment(segment: NDArray[np.int32], texts: Mapping[int, bytes]) -> Texts:
+    """What ``texts`` says of each segment; absent for nowhere, ``KeyError`` for one it does not know."""
+    places = {number: place for place, number in enumerate(texts)} | {NOWHERE: -1}
+    numbers, inverse = np.unique(segment, return_inverse=True)
+    return Texts.chosen(np.array([places[n] for n in numbers.tolist()])[inverse], [*texts.values()])
+
+
+def _drivers(drivers: Drivers, features: FeatureSet) -> list[Texts]:
+    """The drivers of each change, one column for each; none stands before one that is given."""
+    feature, d = drivers.feature, len(features)
+    starts = [
+        b'%b{"feature":%b,"before":' % (comma, _json(name))
+        for comma in (b"", b",")
+        for name in features.names
+    ]
+    later = np.arange(DRIVERS) > 0
+    each = join(
+        (
+            Texts.chosen((np.maximum(feature, 0) + d * later).ravel(), starts),
+            Texts.json(drivers.before.ravel().tolist()),
+            b',"after":',
+            Texts.json(drivers.after.ravel().tolist()),
+            b"}",
+        )
+    )
+    end = np.where(feature < 0, each.start.reshape(feature.shape), each.end.reshape(feature.shape))
+    return [Texts(each.data, each.start[j::DRIVERS], end[:, j]) for j in range(DRIVERS)]
 
 
 @dataclass(frozen=True)
@@ -205,35 +195,24 @@ class CustomerFields:
         return (*_FIELDS, *(f"f.{name}" for name in self.feature_names), *STEADY)
 
     @property
-    def texts(self) -> list[list[str | None]]:
-        """The values of ``names``, m each; ``None`` for a field without a value."""
+    def texts(self) -> list[Texts]:
+        """The values of ``names``, m each; a field without a value is absent."""
         m = len(self.customers)
+        names = {segment: name.encode() for segment, name in self.version.names.items()}
         return [
-            _texts(self.distance),
-            _texts(self.confidence),
-            _texts(self.runner_up, absent=self.runner_up == NOWHERE),
-            [*rfc3339(self.event_time_ms)],
-            [*rfc3339(self.as_of_ms)],
-            _texts(self.events),
-            *(_texts(column) for column in self.values.T),
-            _texts(self.segment),
-            list(map(self.version.names.get, self.segment.tolist())),
-            [*rfc3339(self.since_ms)],
-            [str(self.version.version)] * m,
-            [str(self.partition)] * m,
+            Texts.json(self.distance.tolist()),
+            Texts.json(self.confidence.tolist()),
+            _ids(self.runner_up),
+            rfc3339(self.event_time_ms),
+            rfc3339(self.as_of_ms),
+            Texts.json(self.events.tolist()),
+            *(Texts.json(column.tolist()) for column in self.values.T),
+            Texts.json(self.segment.tolist()),
+            _by_segment(self.segment, names),
+            rfc3339(self.since_ms),
+            Texts.same(b"%d" % self.version.version, m),
+            Texts.same(b"%d" % self.partition, m),
         ]
-
-
-def _texts(numbers: NDArray[np.generic], absent: NDArray[np.bool_] | None = None) -> list[str | None]:
-    """Numbers [m] as decimal texts, floats as the shortest ones that read back the same; NaN is absent."""
-    if not len(numbers):
-        return []
-    texts: list[str | None] = [*_json.encode(numbers.tolist())[1:-1].decode().split(",")]
-    if absent is None:
-        absent = np.isnan(numbers) if numbers.dtype.kind == "f" else np.zeros(0, np.bool_)
-    for i in np.flatnonzero(absent).tolist():
-        texts[i] = None
-    return texts
 
 
 def describe(state: State, which: NDArray[np.int64], version: ModelVersion | None = None) -> CustomerFields:

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Self, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_seg.engine.texts import Texts
+
 __all__ = ["StoredRow", "StoredRows"]
 
 
@@ -29,18 +34,19 @@ class StoredRow:
 
 @dataclass(frozen=True, slots=True)
 class StoredRows(Sequence[StoredRow]):
-    """m changed customers, a list each; ``values`` has one for each of ``names``, ``None`` where absent.
+    """m changed customers, by column; ``values`` has one column for each of ``names``.
 
-    The last ``steady`` of the names need not be written again of those that are ``kept``.
+    ``rows`` int64 [m] in ascending order, ``fresh`` and ``kept`` bool [m]. The last ``steady`` of the names
+    need not be written again of those that are ``kept``.
     """
 
-    rows: list[int]
-    blobs: list[bytes]
-    customers: list[str]
-    fresh: list[bool]
-    kept: list[bool]
+    rows: NDArray[np.int64]
+    blobs: Texts
+    customers: Texts
+    fresh: NDArray[np.bool_]
+    kept: NDArray[np.bool_]
     names: tuple[str, ...]
-    values: list[list[str | None]]
+    values: list[Texts]
     steady: int = 0
 
     @classmethod
@@ -51,32 +57,29 @@ class StoredRows(Sequence[StoredRow]):
         hashes = [dict(zip(row.fields[::2], row.fields[1::2], strict=True)) for row in rows]
         names = tuple(dict.fromkeys(chain.from_iterable(hashes)))
         return cls(
-            [row.row for row in rows],
-            [row.blob for row in rows],
-            [row.customer for row in rows],
-            [row.fresh for row in rows],
-            [False] * len(rows),
+            np.array([row.row for row in rows], np.int64),
+            Texts.of([row.blob for row in rows]),
+            Texts.of([row.customer.encode() for row in rows]),
+            np.array([row.fresh for row in rows], np.bool_),
+            np.zeros(len(rows), np.bool_),
             names,
-            [[fields.get(name) for fields in hashes] for name in names],
+            [_column([fields.get(name) for fields in hashes]) for name in names],
         )
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """Several with the same names, one after the other."""
-        if len(parts) == 1:
-            return parts[0]
+        if len(parts) <= 1:
+            return parts[0] if parts else cls.of([])
         return cls(
-            [row for part in parts for row in part.rows],
-            [blob for part in parts for blob in part.blobs],
-            [customer for part in parts for customer in part.customers],
-            [fresh for part in parts for fresh in part.fresh],
-            [kept for part in parts for kept in part.kept],
-            parts[0].names if parts else (),
-            [
-                list(chain.from_iterable(columns))
-                for columns in zip(*(part.values for part in parts), strict=True)
-            ],
-            parts[0].steady if parts else 0,
+            np.concatenate([part.rows for part in parts]),
+            Texts.concatenated([part.blobs for part in parts]),
+            Texts.concatenated([part.customers for part in parts]),
+            np.concatenate([part.fresh for part in parts]),
+            np.concatenate([part.kept for part in parts]),
+            parts[0].names,
+            [Texts.concatenated(column) for column in zip(*(part.values for part in parts), strict=True)],
+            parts[0].steady,
         )
 
     def __len__(self) -> int:
@@ -111,12 +114,17 @@ class StoredRows(Sequence[StoredRow]):
         for name, column in zip(self.names, self.values, strict=True):
             value = column[place]
             if value is not None:
-                fields += (name, value)
+                fields += (name, value.decode())
         return StoredRow(
-            self.rows[place],
-            self.blobs[place],
-            self.customers[place],
+            int(self.rows[place]),
+            self.blobs[place] or b"",
+            (self.customers[place] or b"").decode(),
             fields,
-            self.fresh[place],
-            self.kept[place],
+            bool(self.fresh[place]),
+            bool(self.kept[place]),
         )
+
+
+def _column(values: Sequence[str | None]) -> Texts:
+    texts = Texts.of([(value or "").encode() for value in values])
+    return texts.without(np.array([value is None for value in values], np.bool_))

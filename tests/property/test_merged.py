@@ -131,7 +131,7 @@ def gone_on(driver: MergedReplay, given_: Partitions, plan: ModelPlan, said: Sai
     states = {}
     for p, state in driver.states.items():
         which = state.points()[2]
-        blobs = list(zip(which.tolist(), encode_rows(state, which), strict=True))
+        blobs = list(zip(which.tolist(), encode_rows(state, which).present(), strict=True))
         numbers = decode_numbers(encode_numbers(state.numbers))
         states[p] = restore(p, FEATURES, numbers, versions[numbers.version], blobs)
     again = merged_replay(given_, plan, said)

@@ -22,7 +22,7 @@ from tests.histories import FEATURES, Event, History, Run, batch_of, events, his
 def stored(state: State) -> list[tuple[int, bytes]]:
     used = state.rows.used
     which = np.flatnonzero(state.rows.aggregates.events[:used] > 0)
-    return list(zip(which.tolist(), encode_rows(state, which), strict=True))
+    return list(zip(which.tolist(), encode_rows(state, which).present(), strict=True))
 
 
 def content(done: Run) -> tuple[object, ...]:

@@ -43,7 +43,7 @@ def bits(state: State) -> object:
     which = np.flatnonzero(state.rows.aggregates.events[: state.rows.used] > 0)
     return (
         which.tolist(),
-        encode_rows(state, which),
+        encode_rows(state, which).present(),
         state.numbers,
         [a.tolist() for a in state.sums.arrays],
         sorted(state.rows.free),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, compress
-from operator import not_
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 
 import msgpack
+import numpy as np
+from numpy.typing import NDArray
 
+from stream_seg.adapters.redis.packing import packed_rows
 from stream_seg.adapters.redis.scripts import Argument, Call
 from stream_seg.engine.checkpoint import Checkpoint, encode_numbers
 from stream_seg.engine.storedrows import StoredRows
+from stream_seg.engine.texts import Texts
 from stream_seg.keys import BLOCK_ROWS, Keys
 
 __all__ = ["CALL_BYTES", "PIECE_CUSTOMERS", "packed", "stage_calls"]
@@ -23,38 +25,74 @@ PIECE_BYTES: Final = 256 * 1024
 """A piece that is larger is halved, unless it is one customer's."""
 CALL_BYTES: Final = 1024 * 1024
 """What one call, and one round trip, should not carry much more of."""
+_packer: Final = msgpack.Packer(autoreset=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Customers, each packed; ``few`` of their fields change with every event.
+
+    All fields are written of those that are ``whole``, and the hashes of those that are ``fresh`` deleted
+    first: bool [m].
+    """
+
+    names: bytes
+    fields: int
+    few: int
+    rows: Texts
+    whole: NDArray[np.bool_]
+    fresh: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, rows: StoredRows) -> Self:
+        fields = len(rows.names)
+        table = packed_rows(rows.rows, (rows.blobs, rows.customers, *rows.values))
+        return cls(packed(rows.names), fields, fields - rows.steady, table, ~rows.kept, rows.fresh)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, part: slice) -> Self:
+        return replace(self, rows=self.rows[part], whole=self.whole[part], fresh=self.fresh[part])
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    rows: StoredRows
+    table: _Table
     freed: Sequence[int] = ()
     gone: Sequence[str] = ()
 
     def packed(self) -> Iterator[bytes]:
         """What ``apply.lua`` reads, in halves where it is too large."""
-        whole = packed([*_table(self.rows), list(self.freed), list(self.gone)])
-        half = max(len(self.rows), len(self.gone)) // 2
+        whole = self._packed()
+        half = max(len(self.table), len(self.gone)) // 2
         if len(whole) <= PIECE_BYTES or not half:
             yield whole
             return
-        yield from _Piece(self.rows[:half], self.freed, self.gone[:half]).packed()
-        yield from _Piece(self.rows[half:], (), self.gone[half:]).packed()
+        yield from _Piece(self.table[:half], self.freed, self.gone[:half]).packed()
+        yield from _Piece(self.table[half:], (), self.gone[half:]).packed()
 
+    def _packed(self) -> bytes:
+        """The fields' names, and how many of them change with every event; then the customers.
 
-def _table(rows: StoredRows) -> tuple[Sequence[str], int, list[object], list[int], list[int]]:
-    """The fields' names, and how many of them change with every event; then the customers.
-
-    Row, blob, id and values of one after the other; then the places of those of whom all fields are written,
-    and of those whose hash is deleted first. An absent value is ``False``: a Lua table has no nil inside.
-    """
-    values = [
-        [False if v is None else v for v in column] if None in column else column for column in rows.values
-    ]
-    flat = list(chain.from_iterable(zip(rows.rows, rows.blobs, rows.customers, *values, strict=True)))
-    places = range(1, len(flat) + 1, len(rows.names) + 3)
-    whole = list(compress(places, map(not_, rows.kept)))
-    return rows.names, len(rows.names) - rows.steady, flat, whole, list(compress(places, rows.fresh))
+        Row, blob, id and values of one after the other; then the places of those of whom all fields are
+        written, and of those whose hash is deleted first. An absent value is ``False``: a Lua table has no
+        nil inside.
+        """
+        table, width = self.table, self.table.fields + 3
+        places = np.arange(1, len(table) * width + 1, width)
+        parts = [
+            _packer.pack_array_header(7),
+            table.names,
+            packed(table.few),
+            _packer.pack_array_header(len(table) * width),
+            table.rows.data[table.rows.start[0] : table.rows.end[-1]] if len(table) else b"",
+            packed(places[table.whole].tolist()),
+            packed(places[table.fresh].tolist()),
+            packed(list(self.freed)),
+            packed(list(self.gone)),
+        ]
+        return b"".join(parts)
 
 
 def packed(value: Any) -> bytes:  # noqa: ANN401 - whatever MessagePack takes
@@ -81,11 +119,11 @@ def stage_calls(keys: Keys, checkpoint: Checkpoint, batch_id: str, token: str) -
 
 def _pieces(checkpoint: Checkpoint) -> list[bytes]:
     """All changes of a checkpoint; row numbers ascend, as they do in it."""
-    rows, freed, gone = StoredRows.of(checkpoint.rows), checkpoint.freed, checkpoint.gone
+    table, freed, gone = _Table.of(StoredRows.of(checkpoint.rows)), checkpoint.freed, checkpoint.gone
     n = PIECE_CUSTOMERS
-    parts = [_Piece(rows[i : i + n]) for i in range(0, len(rows), n)]
+    parts = [_Piece(table[i : i + n]) for i in range(0, len(table), n)]
     longest = max(len(freed), len(gone))
-    parts += [_Piece(rows[:0], freed[i : i + n], gone[i : i + n]) for i in range(0, longest, n)]
+    parts += [_Piece(table[:0], freed[i : i + n], gone[i : i + n]) for i in range(0, longest, n)]
     return [data for part in parts for data in part.packed()]
 
 
