@@ -553,6 +553,18 @@ def test_a_customer_stays_with_the_partition_that_had_it_first(world: World) -> 
     assert world.contents().split == {}
 
 
+def test_new_customers_come_together_with_those_that_have_a_hash_already(world: World) -> None:
+    other, checkpoint = Population(1).step({"both": 2})
+    world.commit(checkpoint, "o-1")
+    first, checkpoint = EMPTY.step({"a": 1, "b": 1})
+    world.commit(checkpoint, "b-1")
+    world.store.discard(0, TOKEN, first.sizes)
+    again, checkpoint = EMPTY.step({"new": 1, "a": 0, "both": 1, "newer": 0})
+    world.commit(checkpoint, "b-1")
+    assert world.contents().customers == {**again.public, **other.public, "b": first.shown("b")}
+    assert world.contents().split == {0: 1}
+
+
 def test_a_split_customer_passes_over_when_the_first_partition_forgets_it(world: World) -> None:
     first, checkpoint = EMPTY.step({"both": 1})
     world.commit(checkpoint, "b-1")

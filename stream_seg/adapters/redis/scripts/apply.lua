@@ -23,70 +23,112 @@ local function is_ours(key, row)
   return true, holder
 end
 
--- Write the first count of a customer's values from place at on; an absent one is false. hash is name, value, name,
--- … with the values of the customer before.
-local function write_customer(key, hash, count, values, at)
-  for j = 1, count do
-    local value = values[at + j]
-    if not value then
-      local present = {}
-      for i = 1, count do
-        if values[at + i] then
-          present[#present + 1], present[#present + 2] = hash[2 * i - 1], values[at + i]
-        end
-      end
-      redis.call('HSET', key, unpack(present))
-      return
-    end
-    hash[2 * j] = value
+-- Whether any of the customers at these places has a hash: one question for all, as of those who are new none has.
+local function any_exists(rows, places)
+  local keys = {}
+  for i = 1, #places do
+    keys[i] = customers_prefix .. rows[places[i] + 2]
   end
-  redis.call('HSET', key, unpack(hash, 1, 2 * count))
+  return #keys > 0 and redis.call('EXISTS', unpack(keys)) > 0
+end
+
+local present = {} -- name, value, name, …: reused, for a table that grows from nothing costs more than what is in it
+
+-- Write a customer's values from place first to last without those that are absent. hash has the names.
+local function write_present(key, hash, values, first, last)
+  local size, name = 0, 1
+  for i = first, last do
+    local value = values[i]
+    if value then
+      present[size + 1] = hash[name]
+      size = size + 2
+      present[size] = value
+    end
+    name = name + 2
+  end
+  redis.call('HSET', key, unpack(present, 1, size))
+end
+
+-- Write a customer's values from place first to last; an absent one is false. hash is name, value, name, … with the
+-- values of the customer before.
+local function write_customer(key, hash, values, first, last)
+  local size = 0
+  for i = first, last do
+    local value = values[i]
+    if not value then
+      return write_present(key, hash, values, first, last)
+    end
+    size = size + 2
+    hash[size] = value
+  end
+  redis.call('HSET', key, unpack(hash, 1, size))
+end
+
+local function block_key(row)
+  return rows_prefix .. math.floor(row / 1024)
 end
 
 -- rows is row, blob, customer, its values, row, blob, … in ascending order of row: one HSET a block. whole are the
 -- places of customers of whom more than the first few fields have changed; fresh of those whose hash may be of an
--- earlier life, or another partition's: the others' were written by us.
+-- earlier life, or another partition's: the others' were written by us. Both ascend, as the walk does.
+-- No table's length is asked for and no table looked up by place in the walk: this is most of our processor time.
 local function write_rows(names, few, rows, whole, fresh)
-  local block, pairs_, is_whole, is_fresh, hash = nil, {}, {}, {}, {}
+  local all, hash = #names, {}
   for j, name in ipairs(names) do
     hash[2 * j - 1], hash[2 * j] = name, ''
   end
-  for _, at in ipairs(whole) do
-    is_whole[at] = true
-  end
-  for _, at in ipairs(fresh) do
-    is_fresh[at] = true
-  end
-  for at = 1, #rows, #names + 3 do
+  local look = splits or any_exists(rows, fresh) -- else nobody can be another partition's
+  local whole_at, next_whole, fresh_at, next_fresh = whole[1], 2, fresh[1], 2
+  local block, in_block, size = nil, {}, 0 -- block is its first row; in_block is row, blob, row, …
+  for at = 1, #rows, all + 3 do
     local row, key = rows[at], customers_prefix .. rows[at + 2]
-    local its_block = math.floor(row / 1024)
-    if its_block ~= block and block then
-      redis.call('HSET', rows_prefix .. block, unpack(pairs_))
-      pairs_ = {}
+    local its_block = row - row % 1024
+    if its_block ~= block then
+      if block then
+        redis.call('HSET', block_key(block), unpack(in_block, 1, size))
+      end
+      block, size = its_block, 0
     end
-    block = its_block
-    pairs_[#pairs_ + 1] = row
-    pairs_[#pairs_ + 1] = rows[at + 1]
-    local looked, ours, exists = is_fresh[at] or splits, true, true
-    if looked then
-      ours, exists = is_ours(key, row)
+    in_block[size + 1] = row
+    size = size + 2
+    in_block[size] = rows[at + 1]
+    local count, is_fresh, ours, exists = few, at == fresh_at, true, false
+    if at == whole_at then
+      count, whole_at, next_whole = all, whole[next_whole], next_whole + 1
+    end
+    if is_fresh then
+      fresh_at, next_fresh = fresh[next_fresh], next_fresh + 1
+    end
+    if is_fresh or splits then
+      count = all
+      if look then
+        ours, exists = is_ours(key, row)
+      end
     end
     if ours then
-      if is_fresh[at] and exists then
+      if is_fresh and exists then
         redis.call('DEL', key) -- fields that are absent now
       end
-      write_customer(key, hash, (is_whole[at] or looked) and #names or few, rows, at + 2)
+      write_customer(key, hash, rows, at + 3, at + 2 + count)
     end
   end
   if block then
-    redis.call('HSET', rows_prefix .. block, unpack(pairs_))
+    redis.call('HSET', block_key(block), unpack(in_block, 1, size))
   end
 end
 
+-- One HDEL for neighbours in a block.
 local function free_rows(freed)
-  for _, row in ipairs(freed) do
-    redis.call('HDEL', rows_prefix .. math.floor(row / 1024), row)
-    redis.call('SREM', split, row)
+  local first = 1
+  for i = 1, #freed do
+    local key = block_key(freed[i])
+    if i == #freed or block_key(freed[i + 1]) ~= key then
+      redis.call('HDEL', key, unpack(freed, first, i))
+      first = i + 1
+    end
+  end
+  if splits and #freed > 0 then
+    redis.call('SREM', split, unpack(freed))
   end
 end
 
