@@ -72,12 +72,12 @@ def apply(
 ) -> None:
     """Apply (partition, batch id, token) each; ``between`` is called between two round trips.
 
-    First pieces go together, for most batches are no longer; the others one by one.
+    First pieces go together, for most batches are no longer; the others one by one. A call applies the next
+    piece whatever became of the one before, so one that is repeated does no harm.
     """
-    waiting = [(partition, batch_id, token, 0) for partition, batch_id, token in batches]
-    calls = APPLY_CALLS
+    waiting, calls = batches, APPLY_CALLS
     while waiting:
-        unfinished = []
+        unfinished: list[tuple[int, str, str]] = []
         for first in range(0, len(waiting), calls):
             unfinished += _applied(server, keys, waiting[first : first + calls])
             if unfinished or first + calls < len(waiting):
@@ -86,23 +86,20 @@ def apply(
 
 
 def _applied(
-    server: Server, keys: Keys, batches: Sequence[tuple[int, str, str, int]]
-) -> list[tuple[int, str, str, int]]:
-    """Apply one piece each (the fourth value) in one round trip.
-
-    Returns those that have more, with the next.
-    """
+    server: Server, keys: Keys, batches: Sequence[tuple[int, str, str]]
+) -> list[tuple[int, str, str]]:
+    """Apply a piece of each in one round trip; returns those that have more."""
     replies = server.run([_apply_call(keys, *batch) for batch in batches])
     unfinished = []
-    for (partition, batch_id, token, _), reply in zip(batches, replies, strict=True):
-        check_reply(partition, reply)
+    for batch, reply in zip(batches, replies, strict=True):
+        check_reply(batch[0], reply)
         done, pieces = reply
         if done < pieces:
-            unfinished.append((partition, batch_id, token, done))
+            unfinished.append(batch)
     return unfinished
 
 
-def _apply_call(keys: Keys, partition: int, batch_id: str, token: str, piece: int) -> Call:
+def _apply_call(keys: Keys, partition: int, batch_id: str, token: str) -> Call:
     names = [*keys.batch(partition), keys.split(partition), keys.segments]
     prefixes = [keys.rows(partition), keys.customers, keys.segment_hashes]
-    return Call("apply", names, [token, batch_id, piece, partition, *prefixes])
+    return Call("apply", names, [token, batch_id, partition, *prefixes])

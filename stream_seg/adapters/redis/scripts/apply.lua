@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- Make one piece of a staged batch current, and with the last of them the position.
+-- Make the next piece of a staged batch current, and with the last of them the position.
 -- KEYS: owner, position, pending, staged, split, segments.
--- ARGV: token, batch id, number of the piece, partition, prefix of rows, of customers, of segments' hashes.
+-- ARGV: token, batch id, partition, prefix of rows, of customers, of segments' hashes.
 -- Returns how many pieces are applied, and how many there are; 'damaged' where a piece cannot be read.
 local owner, position, pending, staged, split, segments = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local batch_id, number, partition = ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local rows_prefix, customers_prefix, hashes_prefix = ARGV[5], ARGV[6], ARGV[7]
+local batch_id, partition = ARGV[2], ARGV[3]
+local rows_prefix, customers_prefix, hashes_prefix = ARGV[4], ARGV[5], ARGV[6]
 
 local splits = false -- whether any customer of ours is split
 
@@ -168,9 +168,9 @@ local done, pieces = tonumber(state[2]), tonumber(state[3])
 if not done or not pieces then
   return 'damaged'
 end
-if number == done and done < pieces then
+if done < pieces then
   splits = redis.call('EXISTS', split) == 1
-  local piece = unpacked(redis.call('HGET', staged, number))
+  local piece = unpacked(redis.call('HGET', staged, done))
   if not piece then
     return 'damaged'
   end
