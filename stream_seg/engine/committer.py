@@ -50,18 +50,9 @@ class OutputTopics:
     run: str = "live"
 
 
-@dataclass(frozen=True, slots=True)
-class _Sending:
-    """What is on its way to Kafka; its result is that of applying it."""
-
-    running: Running[Running[None]]
-    work: list[Work]
-    minted: Minted | None
-
-
 @dataclass(slots=True)
 class Committer:
-    """Commits the work of several partitions at once, and new versions with it, beside what goes on.
+    """Commits the work of several partitions at once, and new versions, beside what goes on.
 
     ``hook`` is called at each named step of the protocol; ``committed`` with work that is committed and
     applied, ``minted`` with a version that is committed, once its end is waited for. ``aside`` is where Kafka
@@ -80,7 +71,8 @@ class Committer:
     storing: Aside
     committed: Callable[[list[Work]], None]
     minted: Callable[[Minted], None]
-    _sending: _Sending | None = None
+    _sending: tuple[Running[Running[None]], list[Work]] | None = None
+    _minting: tuple[Running[None], Minted] | None = None
     _applying: tuple[Running[None], list[Work]] | None = None
     _large: bool = False
     _reached: dict[int, Committed] = field(default_factory=dict)
@@ -88,7 +80,6 @@ class Committer:
     def commit(
         self,
         work: list[Work],
-        minted: Minted | None,
         tokens: Mapping[int, str],
         membership: Membership | None,
         then: Callable[[], None],
@@ -97,24 +88,37 @@ class Committer:
 
         That may raise what the former commit failed with.
 
-        A new version goes with it, and with partition 0's offset, which is marked with it: so an old owner of
-        that partition cannot mint, and a new one knows what it must have read. ``then`` is called at the end,
-        beside what goes on as well. See ``settle``: after any exception only a take-over can tell what became
-        of it.
+        ``then`` is called at the end, beside what goes on as well. See ``settle``: after any exception only a
+        take-over can tell what became of it.
         """
         ids = {w.partition: secrets.token_hex(8) for w in work}
         batches = [(w.checkpoint, ids[w.partition], tokens[w.partition]) for w in work]
         columns = [c for w in work for c in self._columns(w)]
         records = [r for w in work for r in self._records(w)]
-        self._sent()  # the version that went with it is known from here on
+        self._sent()  # a version that came after it is known from here on
         self._reached |= {w.partition: self._offset(w, ids[w.partition]) for w in work}
         offsets = {w.partition: self._reached[w.partition] for w in work}
-        if minted is not None:
-            offsets[0] = self._marked(minted)
-            records += self._version_records(minted)
         transaction = Transaction(columns, records, offsets, membership)
-        running = self.aside(lambda: self._commit(batches, transaction, then, mints=minted is not None))
-        self._sending = _Sending(running, work, minted)
+        self._sending = (self.aside(lambda: self._commit(batches, transaction, then)), work)
+        if not self.log.beside:
+            self.settle()
+
+    def commit_version(self, minted: Minted, membership: Membership | None) -> None:
+        """Begin to commit a new version, once what was begun before is committed; nothing waits for it.
+
+        Partition 0's offset goes with it, marked with it: so an old owner of that partition cannot mint, and
+        a new one knows what it must have read.
+        """
+        first = self._reached.get(0) or self.source.committed(0)
+        if first is None:
+            raise OwnershipLost("the group's offset of partition 0 is gone: take it over again")
+        mark = Mark.read(first.metadata)._replace(known=minted.version.version)
+        records = [
+            self._model_record(key, value, minted.version.as_of_ms) for key, value in version_records(minted)
+        ]
+        transaction = Transaction((), records, {0: first._replace(metadata=mark.text)}, membership)
+        before = None if self._sending is None else self._sending[0]
+        self._minting = (self.aside(lambda: self._commit_version(transaction, before)), minted)
         if not self.log.beside:
             self.settle()
 
@@ -127,7 +131,8 @@ class Committer:
 
         Without ``wait`` only for what has ended.
         """
-        if self._sending is not None and (wait or self._sending.running.done()):
+        last = self._minting or self._sending
+        if last is not None and (wait or last[0].done()):
             self._sent()
         if self._applying is not None and (wait or self._applying[0].done()):
             applying, self._applying = self._applying, None
@@ -140,18 +145,23 @@ class Committer:
                 self._applying[0].result()
         with suppress(StreamSegError):
             if self._sending is not None:
-                self._sending.running.result().result()
+                self._sending[0].result().result()
+        with suppress(StreamSegError):
+            if self._minting is not None:
+                self._minting[0].result()
 
     def _sent(self) -> None:
-        """Wait until what was begun last is committed in Kafka, and what came before it applied."""
-        if self._sending is None:
-            return
+        """Wait until what was begun last is committed in Kafka, and the batch that came before it applied."""
         sending, self._sending = self._sending, None
-        before, self._applying = self._applying, None
+        minting, self._minting = self._minting, None
+        before = None
         try:
-            self._applying = sending.running.result(), sending.work
-            if sending.minted is not None:
-                self.minted(sending.minted)
+            if sending is not None:
+                before, self._applying = self._applying, None
+                self._applying = sending[0].result(), sending[1]
+            if minting is not None:
+                minting[0].result()
+                self.minted(minting[1])
         finally:
             if before is not None:
                 self._applied(before)
@@ -166,25 +176,26 @@ class Committer:
         batches: Sequence[tuple[Checkpoint, str, str]],
         transaction: Transaction,
         then: Callable[[], None],
-        *,
-        mints: bool,
     ) -> Running[None]:
         staging = self.storing(lambda: self._stage(batches))
         before, self._large = self._large, sum(len(one.rows) for one, _, _ in batches) > _LARGE_ROWS
         try:
             if before or self._large:
                 staging.result()
-            if mints:
-                self.hook("before_mint")
             self.log.commit(transaction, staging.result)
-            if mints:
-                self.hook("after_mint")
         except BaseException:
             with suppress(StreamSegError):
                 staging.result()  # it has ended before anybody looks what has become of it
             raise
         self.hook("after_commit")
         return self.storing(lambda: self._apply(batches, then))
+
+    def _commit_version(self, transaction: Transaction, before: Running[Running[None]] | None) -> None:
+        if before is not None:
+            before.result()  # its offset is marked: where it is not committed, this must not be
+        self.hook("before_mint")
+        self.log.commit(transaction)
+        self.hook("after_mint")
 
     def _stage(self, batches: Sequence[tuple[Checkpoint, str, str]]) -> None:
         self.hook("before_stage")
@@ -210,14 +221,6 @@ class Committer:
         mark = Mark(end.batch, batch_id, adopted, self.registry.known, self.topics.models)
         return Committed(end.next_offset, mark.text)
 
-    def _marked(self, minted: Minted) -> Committed:
-        """Partition 0's offset as it was begun to be committed last, marked with a new version."""
-        first = self._reached.get(0) or self.source.committed(0)
-        if first is None:
-            raise OwnershipLost("the group's offset of partition 0 is gone: take it over again")
-        mark = Mark.read(first.metadata)._replace(known=minted.version.version)
-        return first._replace(metadata=mark.text)
-
     def _columns(self, work: Work) -> list[Records]:
         origin = Origin(self.topics.source, work.partition, self.topics.run)
         labels = encode_labels(work.outcome, origin)
@@ -234,10 +237,6 @@ class Committer:
             key, value = adoption_record(work.partition, work.adopted)
             records.append(self._model_record(key, value, work.adopted.version.as_of_ms))
         return records
-
-    def _version_records(self, minted: Minted) -> list[Record]:
-        as_of_ms = minted.version.as_of_ms
-        return [self._model_record(key, value, as_of_ms) for key, value in version_records(minted)]
 
     def _model_record(self, key: str, value: bytes, timestamp_ms: int) -> Record:
         return Record(self.topics.models, 0, key.encode(), value, max(timestamp_ms, 0))

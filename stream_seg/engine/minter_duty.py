@@ -1,7 +1,7 @@
 """What the owner of partition 0 does beside its own work: mint, and say how far anyone may go (design §4).
 
-A version is committed together with partition 0's next batch, so an old owner of that partition cannot mint,
-and nothing waits for it. The store gets its copy afterwards, and only upwards. A check is made beside what
+A version is committed together with partition 0's offset, so an old owner of that partition cannot mint, and
+nothing waits for it. The store gets its copy afterwards, and only upwards. A check is made beside what
 goes on, and has ended before the next one is due: no batch is labelled by a model that follows the population
 from farther away.
 """
@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from stream_seg.engine.committer import Committer
 from stream_seg.engine.edges import Observer, Ports, Running
 from stream_seg.engine.livemint import Gathered, LiveMinter, horizon, totals
 from stream_seg.engine.minter import Minted
 from stream_seg.engine.partition import LivePartition
+from stream_seg.engine.ports import Membership
 from stream_seg.engine.publish import quality_fields, segment_fields
 from stream_seg.engine.registry import Registry, version_records
 from stream_seg.engine.reporting import Reporter
@@ -30,12 +32,12 @@ class MinterDuty:
 
     minter: LiveMinter
     reporter: Reporter
+    committer: Committer
     registry: Registry
     ports: Ports
     observer: Observer
     _checking: Running[Minted | None] | None = None
     _minted: Minted | None = None
-    _begun: bool = False
 
     def at_rest(self) -> bool:
         """Whether no check and no version is under way.
@@ -65,32 +67,22 @@ class MinterDuty:
             return horizon(self.reporter.gather(owned))
         return self.ports.store.horizon()
 
-    def to_commit(self, owned: Owned) -> Minted | None:
-        """The version that is to go with the next commit, if there is one; it is given once."""
-        if self._minted is None or self._begun:
-            return None
-        if 0 not in owned:
-            self._minted = None
-            return None
-        self._begun = True
-        return self._minted
-
     def committed(self, minted: Minted) -> None:
         """Take a version that is committed, and tell of it."""
-        self._minted, self._begun = None, False
+        self._minted = None
         self.registry.take(version_records(minted))
         self._publish()
         self.observer.minted(minted)
 
-    def warm_up(self, owned: Owned) -> None:
+    def warm_up(self, owned: Owned, membership: Membership) -> None:
         """Seed the first version once enough is known; elsewhere look whether it is there."""
         if 0 not in owned:
             self.follow()
         elif self._minted is None:
             gathered = self.reporter.with_samples(self.reporter.gather(owned), owned)
-            self._minted = self.minter.warm_up(gathered, self.ports.now_s())
+            self._commit(self.minter.warm_up(gathered, self.ports.now_s()), membership)
 
-    def mint(self, owned: Owned) -> None:
+    def mint(self, owned: Owned, membership: Membership) -> None:
         """Mint if a check is due and the population asks for it; else publish the horizon."""
         if 0 not in owned:
             self.follow()
@@ -98,8 +90,9 @@ class MinterDuty:
         if self._minted is not None:
             return
         gathered = self.reporter.gather(owned)
-        self._minted, owed = self._check(gathered, owned)
-        if self._minted is None and not owed and len(owned) < self.reporter.partitions:
+        minted, owed = self._check(gathered, owned)
+        self._commit(minted, membership)
+        if minted is None and not owed and len(owned) < self.reporter.partitions:
             self.ports.store.put_horizon(horizon(gathered), owned[0].token)
 
     def _check(self, gathered: Gathered, owned: Owned) -> tuple[Minted | None, bool]:
@@ -122,10 +115,15 @@ class MinterDuty:
 
     def _forget(self) -> None:
         """Drop what has begun under another ownership."""
-        self._minted, self._begun = None, False
+        self._minted = None
         checking, self._checking = self._checking, None
         if checking is not None:
             checking.result()
+
+    def _commit(self, minted: Minted | None, membership: Membership) -> None:
+        if minted is not None:
+            self._minted = minted
+            self.committer.commit_version(minted, membership)
 
     def _publish(self, *, all_versions: bool = False) -> None:
         """Give the store the newest version, or every one in order, where it has lost some."""

@@ -77,7 +77,7 @@ class Worker:
         )
         self._reporter = Reporter(plan, ports.store, options.worker, options.partitions, ports.now_s)
         minter = LiveMinter(plan, instance, options.patience, options.until_end)
-        self._duty = MinterDuty(minter, self._reporter, self.registry, ports, observer)
+        self._duty = MinterDuty(minter, self._reporter, self._committer, self.registry, ports, observer)
         self._horizon = Horizon(options.horizon_days, options.horizon_patience_s, ports.now_s())
         self._membership: Membership | None = None
         self._waiting: set[int] = set()
@@ -143,14 +143,15 @@ class Worker:
         return self.ports.source.poll(0.0 if busy else IDLE_POLL_S, on_lost=self._on_revoke)
 
     def _work(self) -> None:
-        if self._membership is None or not self.owned:
+        membership = self._membership
+        if membership is None or not self.owned:
             return
         self._look_at_ends()
         self._look_at_store()
         if self.registry.newest is None:
             self._commit([w for p in self.owned.values() if (w := p.take_rejected())])
             self._report_all()
-            self._duty.warm_up(self.owned)
+            self._duty.warm_up(self.owned, membership)
             return
         work = self._adopt(self.registry.newest)
         self._adopted = bool(work)
@@ -160,7 +161,7 @@ class Worker:
             work = self._take()
         self._commit(work)
         self._report_all()
-        self._duty.mint(self.owned)
+        self._duty.mint(self.owned, membership)
         self._reporter.refresh_sizes()
 
     def _take(self) -> list[Work]:
@@ -231,14 +232,11 @@ class Worker:
         return [p.adopt(newest) for i, p in enumerate(behind) if not i or residents[i] <= most]
 
     def _commit(self, work: list[Work]) -> None:
-        minted = self._duty.to_commit(self.owned)
-        if not work and minted is None:
+        if not work:
             return
         tokens = {w.partition: self.owned[w.partition].token for w in work}
         reports = [self._reporter.drawn(self.owned[p], token) for p, token in tokens.items()]
-        self._committer.commit(
-            work, minted, tokens, self._membership, then=lambda: self._reporter.put(reports)
-        )
+        self._committer.commit(work, tokens, self._membership, then=lambda: self._reporter.put(reports))
 
     def _committed(self, work: list[Work]) -> None:
         self._reporter.sizes_dirty = True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
 
 from kafka.admin import KafkaAdminClient
 
@@ -32,8 +31,8 @@ def coming_and_going(theatre: Theatre, options: str = "") -> Verdict:
     status = first.dismiss()
     theatre.send(scene, replace(WIDE, first=COUNT + 60).orders(60))
     second.wait_commits(1, since=since)
-    third = theatre.crew.hire(Duty(scene.config))
-    third.wait_for(_is("committed"))
+    third = theatre.crew.hire(Duty(scene.config, tells=frozenset({"after_settle"})))
+    third.wait_step("after_settle")
     theatre.send(scene, replace(WIDE, first=COUNT + 120).orders(60))
     third.wait_commits(1)
     verdict = theatre.drain(scene, [third, second])
@@ -102,7 +101,3 @@ def _first_of(hands: list[Hand]) -> None:
     while not any(m["what"] == "committed" and m["events"] for hand in hands for m in hand.messages):
         assert time.monotonic() < deadline, [hand.messages[-2:] for hand in hands]
         hands[0].look_for(lambda m: bool(m["what"] == "committed" and m["events"]), 0.2)
-
-
-def _is(what: str) -> Any:
-    return lambda message: message["what"] == what

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from stream_seg.engine.ports import Committed, Membership, Record
-from stream_seg.errors import OwnershipLost
+from stream_seg.errors import OwnershipLost, ServerUnavailable
 
 OPEN, DONE, ABORTED = "open", "committed", "aborted"
 
@@ -71,6 +71,7 @@ class Broker:
     offsets: dict[int, Committed] = field(default_factory=dict)
     epochs: dict[str, int] = field(default_factory=dict)
     open: dict[str, Txn] = field(default_factory=dict)
+    refusing: bool = False
 
     def init_producer(self, producer: str) -> int:
         """Begin a producer's next epoch: what the one before has open is aborted, and it is fenced."""
@@ -107,8 +108,12 @@ class Broker:
         txn.offsets.update(offsets)
 
     def commit(self, txn: Txn) -> None:
-        """End a transaction; the generation is not looked at any more."""
+        """End a transaction; the generation is not looked at any more. ``refusing``: not this one."""
         self._enlist(txn)
+        if self.refusing:
+            self.refusing = False
+            self.abort(txn.producer)
+            raise ServerUnavailable("the broker refuses a transaction")
         txn.state = DONE
         self.offsets.update(txn.offsets)
         self.open.pop(txn.producer, None)

@@ -164,6 +164,10 @@ class Protocol(RuleBasedStateMachine):
         broker.time_out(data.draw(st.sampled_from(sorted(broker.open)), label="producer"))
 
     @rule()
+    def the_next_transaction_is_refused(self) -> None:
+        self.world.broker.refusing = True
+
+    @rule()
     @precondition(lambda self: self.sent < FIRST + 3 * PORTION)
     def orders_come(self) -> None:
         self._send(PORTION)
