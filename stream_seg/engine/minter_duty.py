@@ -54,7 +54,11 @@ class MinterDuty:
         self.registry.take(self.ports.models.read())
 
     def resume(self, owned: Owned, *, lost_data: bool) -> None:
-        """After a take-over of partition 0: publish the newest version, or all where the store lost data."""
+        """After a take-over, begin anew.
+
+        With partition 0 publish the newest version, or all of them where the store lost data.
+        """
+        self._minted = None  # one that was under way is committed, or never will be
         newest = self.registry.newest
         if 0 in owned and newest is not None:
             self._forget()
@@ -114,8 +118,7 @@ class MinterDuty:
         return checking.result(), False
 
     def _forget(self) -> None:
-        """Drop what has begun under another ownership."""
-        self._minted = None
+        """Drop a check that has begun under another ownership."""
         checking, self._checking = self._checking, None
         if checking is not None:
             checking.result()

@@ -17,11 +17,13 @@ from stream_seg.settings.servers import KafkaSettings
 
 __all__ = ["open_admin", "open_consumer", "open_producer"]
 
-# A broker that was away is noticed within a second; the client's own default is ten.
+# A broker that was away is noticed within a second, the client's own default is ten; a partition that it did
+# not know while it came back is asked for again within ten seconds, the default is five minutes.
 COMMON: Final[Mapping[str, Any]] = {
     "client.id": "stream-seg",
     "reconnect.backoff.ms": 50,
     "reconnect.backoff.max.ms": 1000,
+    "topic.metadata.refresh.interval.ms": 10_000,
     "allow.auto.create.topics": False,
 }
 SLICE_SECONDS: Final = 0.2
