@@ -7,7 +7,6 @@ import os
 import secrets
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from consumers.health import health_server
 from consumers.identity import Identity, check_stored, identify
 from consumers.plan import plan_of
 from consumers.progress import LiveProgress
+from consumers.threads import switching
 from consumers.topics import run_of
 from stream_seg._version import __version__
 from stream_seg.adapters.dead_letters import KafkaDeadLetters
@@ -41,8 +41,6 @@ from stream_seg.settings.servers import KafkaSettings
 T = TypeVar("T")
 MODELS_PATIENCE_S = 15.0
 """Beyond the transaction time-out: how long committed versions may stay out of sight."""
-SWITCH_S = 0.0002
-"""How long a thread that has Redis's or Kafka's answer waits for one that computes (Python: 5 ms)."""
 
 
 def run_live(settings: Settings, *, until_end: bool, wait_s: float, health_port: int | None) -> int:
@@ -74,7 +72,7 @@ def live_worker(
 
     Waits ``wait_s`` for servers that do not answer. ``hook`` is called at each named step of the protocol;
     ``connecting`` gives the Kafka client. Raises ``ServerError`` and ``StateError`` as the contract's exit
-    statuses. The process's threads switch every ``SWITCH_S`` meanwhile.
+    statuses.
     """
     model, topic = settings.model.name, settings.topic
     if settings.snapshot.every_minutes:
@@ -84,8 +82,7 @@ def live_worker(
         hook(f"within_{what}")
 
     with ExitStack() as stack:
-        stack.callback(sys.setswitchinterval, sys.getswitchinterval())
-        sys.setswitchinterval(SWITCH_S)
+        stack.enter_context(switching())
         client = stack.enter_context(closing(connecting(settings.kafka)))
         wait = _Waiting(observer, wait_s)
         found = wait.until(lambda: client.topics.describe(topic))

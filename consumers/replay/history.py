@@ -33,6 +33,7 @@ from consumers.replay.run import Outputs, replay_model
 from consumers.replay.store import replay_meta
 from consumers.replay.summary import print_where
 from consumers.tables import console
+from consumers.threads import switching
 from consumers.topics import read_registry, records_of
 from stream_seg.adapters.dead_letters import KafkaDeadLetters
 from stream_seg.adapters.kafka import connect
@@ -190,6 +191,7 @@ class _Replay:
         self.stack.callback(log.close)
         resume = self._committed(extent)
         outputs = Outputs()
+        self.stack.enter_context(switching())
         servers = Servers(
             model=self.model,
             topic=settings.topic,
