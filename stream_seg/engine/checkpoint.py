@@ -166,11 +166,21 @@ def _sets(state: State, which: NDArray[np.int64]) -> list[Texts]:
     """The taken places of each distinct set."""
     aggregates, columns = state.rows.aggregates, []
     for place, slot in _distinct(state.features):
-        taken = aggregates.slots[which, slot].astype(np.int64)
-        sets = aggregates.sets[which, place]
-        start = np.arange(len(which)) * sets.shape[1] * sets.itemsize
-        columns.append(Texts(sets.ravel().view(np.uint8), start, start + taken * sets.itemsize))
+        counts = aggregates.slots[which, slot]
+        row, within = taken_places(which, counts)
+        tokens = aggregates.sets[row, place, within]
+        end = np.cumsum(counts.astype(np.int64)) * tokens.itemsize
+        columns.append(Texts(tokens.view(np.uint8), np.r_[0, end[:-1]][: len(end)], end))
     return columns
+
+
+def taken_places(
+    which: NDArray[np.int64], counts: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(row, place in its set) of all places of a distinct set that are taken: ``counts`` of each row."""
+    taken = counts.astype(np.int64)
+    before = np.cumsum(taken) - taken
+    return np.repeat(which, taken), np.arange(taken.sum()) - np.repeat(before, taken)
 
 
 def _distinct(features: FeatureSet) -> list[tuple[int, int]]:

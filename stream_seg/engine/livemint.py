@@ -60,6 +60,10 @@ class LiveMinter:
 
     def __post_init__(self) -> None:
         """Start without a version."""
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin anew, without a version."""
         self.minter = Minter(self.plan, self.instance)
 
     def resume(self, version: ModelVersion, gathered: Gathered) -> None:

@@ -39,11 +39,13 @@ class MinterDuty:
     _checking: Running[Minted | None] | None = None
     _minted: Minted | None = None
 
-    def at_rest(self) -> bool:
-        """Whether no check and no version is under way.
+    def at_rest(self, owned: Owned) -> bool:
+        """Whether no check and no version of ours is under way.
 
         Waits for a check that is, whose result is for ``mint`` to take.
         """
+        if 0 not in owned:
+            return True
         if self._checking is None:
             return self._minted is None
         self._checking.result()
@@ -60,8 +62,12 @@ class MinterDuty:
         """
         self._minted = None  # one that was under way is committed, or never will be
         newest = self.registry.newest
-        if 0 in owned and newest is not None:
-            self._forget()
+        if 0 not in owned:
+            return
+        self._forget()
+        if newest is None:
+            self.minter.begin()
+        else:
             self._publish(all_versions=lost_data)
             self.minter.resume(newest, self.reporter.gather(owned))
 
@@ -82,7 +88,7 @@ class MinterDuty:
         """Seed the first version once enough is known; elsewhere look whether it is there."""
         if 0 not in owned:
             self.follow()
-        elif self._minted is None:
+        elif self._minted is None and self.registry.newest is None:  # it may have come with the last commit
             gathered = self.reporter.with_samples(self.reporter.gather(owned), owned)
             self._commit(self.minter.warm_up(gathered, self.ports.now_s()), membership)
 

@@ -141,7 +141,7 @@ def _by_segment(segment: NDArray[np.int32], texts: Mapping[int, bytes]) -> Texts
     """What ``texts`` says of each segment; absent for nowhere, ``KeyError`` for one it does not know."""
     places = {number: place for place, number in enumerate(texts)} | {NOWHERE: -1}
     numbers, inverse = np.unique(segment, return_inverse=True)
-    return Texts.chosen(np.array([places[n] for n in numbers.tolist()])[inverse], [*texts.values()])
+    return Texts.chosen(np.array([places[n] for n in numbers.tolist()], np.int64)[inverse], [*texts.values()])
 
 
 def _drivers(drivers: Drivers, features: FeatureSet) -> list[Texts]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_seg.engine.checkpoint import settle_whole
+from stream_seg.engine.checkpoint import settle_whole, taken_places
 from stream_seg.engine.state import Numbers, State
 from stream_seg.engine.version import ModelVersion
 from stream_seg.errors import DamagedState
@@ -68,8 +68,9 @@ def columns_of(state: State) -> RowColumns:
         former=rows.former[which],
         slots=slots,
         sets=[
-            rows.aggregates.sets[_owners(which, slots[:, slot]), place, _places(slots[:, slot])]
+            rows.aggregates.sets[row, place, within]
             for place, slot in enumerate(distinct_slots(state.features))
+            for row, within in [taken_places(which, slots[:, slot])]
         ],
     )
 
@@ -96,22 +97,11 @@ def state_of(
         fine = ((counts >= 0) & (counts <= DISTINCT_LIMIT)).all()
         if not fine or int(counts.sum()) != len(columns.sets[place]):
             raise DamagedState(f"a distinct set of partition {partition} is damaged")
-        aggregates.sets[_owners(which, counts), place, _places(counts)] = columns.sets[place]
+        row, within = taken_places(which, counts)
+        aggregates.sets[row, place, within] = columns.sets[place]
     settle_whole(state, numbers, version)
     return state
 
 
 def _customers(customers: Sequence[str | None], which: NDArray[np.int64]) -> list[str]:
     return [customer for row in which.tolist() if (customer := customers[row]) is not None]
-
-
-def _owners(which: NDArray[np.int64], counts: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The row of every taken place of a set of which each row has taken ``counts``."""
-    return np.repeat(which, counts.astype(np.int64))
-
-
-def _places(counts: NDArray[np.float64]) -> NDArray[np.int64]:
-    """0, 1, …, count − 1 for each row."""
-    taken = counts.astype(np.int64)
-    before = np.cumsum(taken) - taken
-    return np.arange(taken.sum()) - np.repeat(before, taken)

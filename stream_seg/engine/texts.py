@@ -111,10 +111,12 @@ def arena(
     columns: Sequence[Texts],
 ) -> tuple[NDArray[np.uint8], list[NDArray[np.int64]], list[NDArray[np.int64]]]:
     """All columns' bytes as one, and where the texts of each start and end there."""
-    first = np.cumsum([0, *(len(column.data) for column in columns)]).tolist()
-    data = np.concatenate([column.data for column in columns])
-    start = [np.where(c.start < 0, ABSENT, c.start + at) for c, at in zip(columns, first, strict=False)]
-    return data, start, [column.end + at for column, at in zip(columns, first, strict=False)]
+    data = {id(column.data): column.data for column in columns}  # some may share theirs
+    ends = np.cumsum([0, *map(len, data.values())]).tolist()
+    first = dict(zip(data, ends, strict=False))
+    start = [np.where(c.start < 0, ABSENT, c.start + first[id(c.data)]) for c in columns]
+    end = [c.end + first[id(c.data)] for c in columns]
+    return np.concatenate(list(data.values())), start, end
 
 
 def join(parts: Sequence[bytes | Texts]) -> Texts:

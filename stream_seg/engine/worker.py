@@ -28,7 +28,7 @@ from stream_seg.engine.reporting import Reporter
 from stream_seg.engine.state import Position
 from stream_seg.engine.takeover import ModelsBehind, TakeOver
 from stream_seg.engine.version import ModelVersion
-from stream_seg.errors import DamagedState, OwnershipLost, ServerUnavailable, StateError
+from stream_seg.errors import DamagedState, OwnershipLost, ServerUnavailable, StateError, StreamSegError
 
 IDLE_POLL_S = 0.05
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 2.0
@@ -129,7 +129,9 @@ class Worker:
             self._work()
             self._snapshot()
             self._is_up()
-            self._finished = bool(self._ends) and self._everything_committed() and self._duty.at_rest()
+            self._finished = (
+                bool(self._ends) and self._everything_committed() and self._duty.at_rest(self.owned)
+            )
         except ServerUnavailable as error:
             self._drop_all(str(error))
         except (OwnershipLost, DamagedState):
@@ -374,11 +376,16 @@ class Worker:
             self.ports.store.release(owned.number, owned.token)
 
     def _leave(self) -> None:
-        self._committer.rest()
+        try:
+            self._committer.settle()
+        except StreamSegError as error:
+            self.owned.clear()  # not given back: the next owner is to fence us and look
+            self.observer.notice(
+                f"what became of the last commit is not known ({error}); the next worker looks"
+            )
         try:
             for owned in self.owned.values():
                 self._release(owned)
-            self._reporter.sizes_dirty = True  # of what was applied last nobody has told us
             self._reporter.refresh_sizes(force=True)
         except ServerUnavailable as error:
             self.observer.notice(f"partitions were not left cleanly ({error}); the next worker sees to it")
