@@ -95,14 +95,15 @@ def open_transaction_of_the_forgotten(theatre: Theatre, mutant: str = "") -> Ver
 def zombie_of_the_forgotten(theatre: Theatre, mutant: str = "") -> Verdict:
     """A worker stops before a transaction; Redis forgets who it was, so nobody fences it; it goes on.
 
-    Only the generation in its group metadata keeps its labels out.
+    Only the generation in its group metadata keeps its labels out: what it sends is staged already, and
+    nothing is open that the next owner would wait for. It has time enough to be committed.
     """
-    scene = theatre.scene(SMALL.orders(COUNT))
+    scene = theatre.scene(SMALL.orders(COUNT), transaction_timeout_ms=30_000)
     theatre.catch_up(scene)
     theatre.send(scene, replace(SMALL, first=COUNT).orders(60))
-    halt = Halt("after_stage", 1, signal.SIGSTOP)
+    halt = Halt("before_send", 1, signal.SIGSTOP, beside="after_stage")
     first = theatre.crew.hire(Duty(scene.config, halts=(halt,), mutant=mutant))
-    first.wait_step("after_stage")
+    first.wait_step("before_send")
     forget(scene)
     second = theatre.crew.hire(Duty(scene.config))
     second.wait_commits(1)

@@ -31,19 +31,22 @@ from tests.chaos.mutants import connecting
 
 Tell = Callable[[dict[str, Any]], None]
 _PR_SET_PDEATHSIG = 1
+BESIDE_S = 10.0
 
 
 @dataclass(frozen=True)
 class Halt:
     """Send ``signal`` to oneself when ``step`` is reached for the ``count``-th time.
 
-    With ``after`` counting begins when that step has been reached for the so-manieth time.
+    With ``after`` counting begins when that step has been reached for the so-manieth time; with ``beside``
+    it waits until another thread has reached that step.
     """
 
     step: str
     count: int = 1
     signal: int = signal.SIGKILL
     after: tuple[str, int] | None = None
+    beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,9 @@ class Steps:
                 if halt.after == (step, count):
                     self.before[halt] = self.seen[halt.step]
         halts = [h for h in self.duty.halts if h.step == step and self._is_due(h, count)]
+        deadline = time.monotonic() + BESIDE_S
+        while any(h.beside and not self.seen[h.beside] for h in halts) and time.monotonic() < deadline:
+            time.sleep(0.001)
         if halts or step in self.duty.tells:
             self.tell({"what": "step", "step": step, "count": count})
         for halt in halts:
