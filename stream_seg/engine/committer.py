@@ -96,8 +96,8 @@ class Committer:
         columns = [c for w in work for c in self._columns(w)]
         records = [r for w in work for r in self._records(w)]
         self._sent()  # a version that came after it is known from here on
-        self._reached |= {w.partition: self._offset(w, ids[w.partition]) for w in work}
-        offsets = {w.partition: self._reached[w.partition] for w in work}
+        offsets = {w.partition: self._offset(w, ids[w.partition]) for w in work}
+        self._reached |= offsets
         transaction = Transaction(columns, records, offsets, membership)
         self._sending = (self.aside(lambda: self._commit(batches, transaction, then)), work)
         if not self.log.beside:

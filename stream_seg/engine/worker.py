@@ -288,7 +288,7 @@ class Worker:
         self._committer.settle()
         reached = {p.number: p.numbers.position for p in self.owned.values()}
         adopted = [p.numbers.version for p in self.owned.values()]
-        known = self.registry.known  # a version went with what was committed last, perhaps
+        known = self.registry.known  # a version may have come behind what was committed last
         for partition in self._ends.keys() - self.owned.keys():
             committed = self.ports.source.committed(partition)
             if committed is None or committed.next_offset < self._ends[partition]:

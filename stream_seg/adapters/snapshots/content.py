@@ -71,13 +71,12 @@ class Snapshot:
 
     def manifest(self) -> Manifest:
         """Its ``snapshot.json``."""
-        newest = self.registry.newest
         return Manifest(
             format=FORMAT,
             model=self.model,
             taken=self.taken,
             program=self.program,
-            version=0 if newest is None else newest.version,
+            version=self.registry.known,
             meta=dict(self.meta),
             holds=tuple(
                 Holding(p, f"partition-{p:05d}.parquet", len(rows), numbers)
