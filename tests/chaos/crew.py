@@ -179,6 +179,7 @@ def crew() -> Iterator[Crew]:
 
 def _run(duty: Duty, pipe: Connection) -> None:
     die_with_parent()
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # as the command line has it until work has begun
     lock = threading.Lock()
 
     def send(message: Message) -> None:

@@ -7,17 +7,20 @@ transaction.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from importlib import resources
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, Self, get_args
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
+from redis.retry import Retry
 
 from stream_seg.errors import ServerUnavailable
 from stream_seg.redis_server import checked, our_errors
 
-__all__ = ["Argument", "Call", "ScriptName", "run"]
+__all__ = ["Argument", "Call", "Calls", "ScriptName", "run"]
 
 ScriptName = Literal[
     "apply",
@@ -73,16 +76,90 @@ def run(client: Redis, address: str, calls: Sequence[Call]) -> list[Any]:
         with our_errors(address):
             pipeline = client.pipeline(transaction=False)
             for call in calls:
-                pipeline.evalsha(_HASHES[call.script], len(call.keys), *call.keys, *call.arguments)
+                pipeline.execute_command("EVALSHA", *_arguments(call))  # type: ignore[no-untyped-call]
             replies = pipeline.execute(raise_on_error=False)
         if not any(isinstance(reply, NoScriptError) for reply in replies):
             break
         with our_errors(address):
-            for text in _TEXTS.values():
-                client.script_load(text)
+            _load(client)
     else:
-        raise ServerUnavailable(
-            f"Redis at {address} forgets its scripts at once: see whether it keeps restarting"
-        )
+        raise _forgetful(address)
     with our_errors(address):
         return checked(replies)
+
+
+class Calls:
+    """Calls of scripts on one connection, some of them sent before the first is answered.
+
+    So the server need not wait for us between two, and others have their turn: it reads what has arrived
+    from each client in turn. After a broken connection the unanswered ones are sent again.
+    """
+
+    def __init__(self, client: Redis, address: str, calls: Iterable[Call], ahead: int) -> None:
+        """Make ``calls``, of which ``ahead`` may be unanswered; more can be added between two replies."""
+        self._client: Any = client
+        self._address = address
+        self._to_send = deque(calls)
+        self._sent: deque[Call] = deque()
+        self._ahead = ahead
+
+    def __enter__(self) -> Self:
+        """Take a connection."""
+        with our_errors(self._address):
+            self._connection = self._client.connection_pool.get_connection()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the connection back, a broken one if there are replies to come that nobody will read."""
+        if self._sent:
+            self._connection.disconnect()
+        self._client.connection_pool.release(self._connection)
+
+    def add(self, calls: Iterable[Call]) -> None:
+        """Make more calls after the others."""
+        self._to_send.extend(calls)
+
+    def reply(self) -> Any:  # noqa: ANN401 - whatever the script returns
+        """Wait for the next reply, in the order of the calls."""
+        retry = self._client.get_retry() or Retry(NoBackoff(), 0)
+        with our_errors(self._address):
+            reply = retry.call_with_retry(self._reply, lambda _: self._again())
+        self._sent.popleft()
+        return reply
+
+    def _reply(self) -> Any:  # noqa: ANN401
+        """Send what may be sent, and give the reply to the first of what was."""
+        for _ in range(_TRIES):
+            while self._to_send and len(self._sent) < self._ahead:
+                packed = self._connection.pack_command("EVALSHA", *_arguments(self._to_send[0]))
+                self._connection.send_packed_command(
+                    packed, check_health=False
+                )  # else its reply is among ours
+                self._sent.append(self._to_send.popleft())
+            try:
+                return self._connection.read_response()
+            except NoScriptError:
+                self._again()
+                _load(self._client)
+        raise _forgetful(self._address)
+
+    def _again(self) -> None:
+        """Send once more what is unanswered, on a new connection."""
+        self._connection.disconnect()
+        self._to_send.extendleft(reversed(self._sent))
+        self._sent.clear()
+
+
+def _arguments(call: Call) -> tuple[Argument, ...]:
+    return (_HASHES[call.script], len(call.keys), *call.keys, *call.arguments)
+
+
+def _load(client: Redis) -> None:
+    for text in _TEXTS.values():
+        client.script_load(text)
+
+
+def _forgetful(address: str) -> ServerUnavailable:
+    return ServerUnavailable(
+        f"Redis at {address} forgets its scripts at once: see whether it keeps restarting"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from redis import ConnectionPool, Redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from stream_seg.adapters.redis.scripts import Argument, Call, ScriptName, run
+from stream_seg.adapters.redis.scripts import Argument, Call, Calls, ScriptName, run
 from stream_seg.errors import DamagedState, OwnershipLost, ServerUnavailable
 from stream_seg.redis_server import address_of, opened, options, our_errors
 
@@ -46,6 +46,10 @@ class Server:
     def run(self, calls: Sequence[Call]) -> list[Any]:
         """Call several scripts in one round trip; returns their replies."""
         return run(self.client, self.address, calls)
+
+    def calls(self, calls: Iterable[Call], ahead: int) -> Calls:
+        """Call scripts one after the other, ``ahead`` of them under way at once."""
+        return Calls(self.client, self.address, calls, ahead)
 
     def call(self, script: ScriptName, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:  # noqa: ANN401
         """Call one script; returns its reply."""
