@@ -177,7 +177,8 @@ class Committer:
         transaction: Transaction,
         then: Callable[[], None],
     ) -> Running[None]:
-        staging = self.storing(lambda: self._stage(batches))
+        stage = self.store.prepared(batches)  # while the batch before is applied
+        staging = self.storing(lambda: self._stage(stage))
         before, self._large = self._large, sum(len(one.rows) for one, _, _ in batches) > _LARGE_ROWS
         try:
             if before or self._large:
@@ -197,9 +198,9 @@ class Committer:
         self.log.commit(transaction)
         self.hook("after_mint")
 
-    def _stage(self, batches: Sequence[tuple[Checkpoint, str, str]]) -> None:
+    def _stage(self, stage: Callable[[], None]) -> None:
         self.hook("before_stage")
-        self.store.stage(batches)
+        stage()
         self.hook("after_stage")
 
     def _apply(self, batches: Sequence[tuple[Checkpoint, str, str]], then: Callable[[], None]) -> None:

@@ -264,6 +264,9 @@ class Store(Protocol):
     def stage(self, batches: Sequence[tuple[Checkpoint, str, str]]) -> None:
         """Write (checkpoint, batch id, token) of several partitions to pending, each where it starts."""
 
+    def prepared(self, batches: Sequence[tuple[Checkpoint, str, str]]) -> Callable[[], None]:
+        """Do what ``stage`` does before it needs the server; the call that is returned does the rest."""
+
     def apply(self, batches: Sequence[tuple[int, str, str]]) -> None:
         """Make (partition, batch id, token) current.
 

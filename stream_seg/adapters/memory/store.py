@@ -142,6 +142,10 @@ class MemoryStore:
                 )
             ours.pending = _Staged(checkpoint, batch_id, self._piece_customers)
 
+    def prepared(self, batches: Sequence[tuple[Checkpoint, str, str]]) -> Callable[[], None]:
+        """Nothing is to be done before ``stage``."""
+        return lambda: self.stage(batches)
+
     def apply(self, batches: Sequence[tuple[int, str, str]]) -> None:
         """Make staged batches current; one that is applied already changes nothing.
 

@@ -6,32 +6,31 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from stream_seg.adapters.redis import staging
 from stream_seg.adapters.redis.scripts import Call
 from stream_seg.adapters.redis.server import Server, check_reply
-from stream_seg.adapters.redis.staging import stage_calls
 from stream_seg.engine.checkpoint import Checkpoint
 from stream_seg.errors import ServerUnavailable
 from stream_seg.keys import Keys
 
-__all__ = ["apply", "stage"]
+__all__ = ["apply", "stage", "stage_calls"]
 
 STAGE_TRIES: Final = 3
 AHEAD: Final = 2
 """Calls under way: while the server works at one, the next is on its way and look-ups have their turn."""
 
 
-def stage(
-    server: Server,
-    keys: Keys,
-    batches: Sequence[tuple[Checkpoint, str, str]],
-    between: Callable[[str], None],
-) -> None:
-    """Stage (checkpoint, batch id, token) each; ``between`` is called between two round trips."""
-    calls = [
+def stage_calls(keys: Keys, batches: Sequence[tuple[Checkpoint, str, str]]) -> list[tuple[int, Call]]:
+    """Return the calls that stage (checkpoint, batch id, token) each, with their partitions."""
+    return [
         (checkpoint.partition, call)
         for checkpoint, batch_id, token in batches
-        for call in stage_calls(keys, checkpoint, batch_id, token)
+        for call in staging.stage_calls(keys, checkpoint, batch_id, token)
     ]
+
+
+def stage(server: Server, calls: Sequence[tuple[int, Call]], between: Callable[[str], None]) -> None:
+    """Make all calls; ``between`` is called between two."""
     for _ in range(STAGE_TRIES):
         if _staged(server, calls, between):
             return

@@ -128,7 +128,12 @@ class RedisStore:
         replaced unless some of it is applied. A batch id names one content: staging it again changes nothing.
         Raises ``OwnershipLost`` also where the position is another, or another batch is half applied.
         """
-        in_pieces.stage(self._server, self.keys, batches, self._between)
+        self.prepared(batches)()
+
+    def prepared(self, batches: Sequence[tuple[Checkpoint, str, str]]) -> Callable[[], None]:
+        """Pack batches; the call that is returned stages them."""
+        calls = in_pieces.stage_calls(self.keys, batches)
+        return lambda: in_pieces.stage(self._server, calls, self._between)
 
     def apply(self, batches: Sequence[tuple[int, str, str]]) -> None:
         """Make staged batches current; one that is applied already changes nothing.
