@@ -230,6 +230,11 @@ class ModelLog:
         self.broker.abort(self.transactional_id)
 
 
+def worker_of(transactional_id: str) -> str:
+    """The worker whose producer it is, or was."""
+    return transactional_id.removeprefix("m-").rstrip("'")
+
+
 def _records(transaction: Transaction) -> list[Record]:
     columns = [
         Record(c.topic, c.partition, key, value, stamp)

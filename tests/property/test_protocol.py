@@ -34,7 +34,7 @@ from stream_seg.features.spec import Feature, FeatureSet
 from tests.chaos.derive import derive
 from tests.chaos.kafka_model import Broker, Group, Txn
 from tests.chaos.orders import Shop
-from tests.chaos.protocol_model import TOPICS, Actor, World, _Row
+from tests.chaos.protocol_model import TOPICS, Actor, World, _Row, worker_of
 from tests.chaos.read import raw
 
 PARTITIONS = 2
@@ -225,7 +225,7 @@ class Protocol(RuleBasedStateMachine):
             gone = {actor.name for actor in world.actors if actor.steps.ended}
             for member in [m for m in world.broker.group.members if m in gone]:
                 world.broker.group.leave(member)
-            for producer in [p for p in world.broker.open if p.removeprefix("m-") in gone]:
+            for producer in [p for p in world.broker.open if worker_of(p) in gone]:
                 world.broker.time_out(producer)
             if last.steps.ended and not world.alive:
                 return
