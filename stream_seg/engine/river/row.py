@@ -55,7 +55,7 @@ class NextRow:
 
     def look(self, rows: Rows, batch: EventBatch, i: int, now_ms: int) -> None:
         """Work out the row of event ``i``'s customer, and its ``point`` int32 [d] as of ``now_ms``."""
-        row = rows.index.get(batch.customers[i])
+        row = rows.row_of(batch.customers[i])
         for mine, column in zip(self._row, rows.aggregates, strict=True):
             mine[0] = 0 if row is None else column[row]
         self.clipped = _look(
