@@ -216,16 +216,15 @@ def restore(
                 taken = int(np.frombuffer(values, kind)["slots"][0, slot])
                 rows.aggregates.sets[row, place, :taken] = np.frombuffer(body, "<u8", count=taken, offset=at)
                 at += taken * 8
-            customers.append(body[at:])
-            customers[-1].decode()
+            customers.append(body[at:].decode())
         except (ValueError, OverflowError) as error:
             raise DamagedState(f"row {row} of partition {partition} is of another form") from error
         which.append(row)
         fixed.append(values)
     try:
-        rows.put(np.array(which, np.int64), Texts.of(customers), numbers.used)
+        rows.put(np.array(which, np.int64), Texts.utf8(customers), numbers.used)
     except ValueError as error:
-        raise DamagedState(f"rows of partition {partition} are there twice") from error
+        raise DamagedState(f"the rows of partition {partition} do not fit each other: {error}") from error
     table = np.frombuffer(b"".join(fixed), dtype=kind)
     for name in ("first_ms", "last_ms", "events", "slots"):
         getattr(rows.aggregates, name)[which] = table[name]

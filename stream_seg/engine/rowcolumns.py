@@ -86,7 +86,7 @@ def state_of(
     try:
         state.rows.put(which, columns.customers, numbers.used)
     except ValueError as error:
-        raise DamagedState(f"a customer of partition {partition} is there twice") from error
+        raise DamagedState(f"the rows of partition {partition} do not fit each other: {error}") from error
     aggregates, placement = state.rows.aggregates, state.rows.placement
     for name in (*AGGREGATE_COLUMNS, "slots"):
         getattr(aggregates, name)[which] = getattr(columns, name)
