@@ -110,7 +110,7 @@ def _cut(events: EventBatch, customer: str) -> Iterator[EventBatch]:
 
 def _standing(state: State, customer: str) -> tuple[dict[str, float], list[dict[str, Any]]]:
     """A customer's features as of the partition's now, and its distances to every centroid."""
-    row, version = state.rows.index.get(customer), state.version
+    row, version = state.rows.row_of(customer), state.version
     if row is None or version is None:
         return {}, []
     which = np.array([row], dtype=np.int64)

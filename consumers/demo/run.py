@@ -151,8 +151,9 @@ def _embedded(console: Console, history: ShopHistory) -> Summary:
         replay.finish()
         watch.show()
     rows = replay.states[0].rows
-    placement = rows.placement
-    segments = {customer: int(placement.segment[row]) for customer, row in rows.index.items()}
+    which = rows.resident_rows()
+    where = rows.placement.segment[which].tolist()
+    segments = dict(zip(rows.customers_of(which), where, strict=True))
     names = {line.id: line.name for line in watch.segments()}
     return Summary(
         mode="embedded",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from stream_seg.engine.outcome import Outcome
 from stream_seg.engine.records import STEADY, describe
+from stream_seg.engine.rows import distinct
 from stream_seg.engine.state import Numbers, Position, State
 from stream_seg.engine.storedrows import StoredRow, StoredRows
 from stream_seg.engine.texts import Texts, join
@@ -59,6 +60,7 @@ def checkpoint(state: State, outcome: Outcome, sizes_before: dict[int, int]) -> 
     ``sizes_before`` are the segment sizes before it.
     """
     rows = state.rows
+    left = distinct(np.array([row for row, _ in outcome.removed], np.int64))
     written = outcome.written if state.version is not None else np.zeros(0, dtype=np.int64)
     after = state.numbers.sizes
     change = {s: after.get(s, 0) - sizes_before.get(s, 0) for s in sorted({*after, *sizes_before})}
@@ -67,16 +69,15 @@ def checkpoint(state: State, outcome: Outcome, sizes_before: dict[int, int]) -> 
         start=outcome.start,
         numbers=state.numbers,
         rows=_stored(state, written, state.version, outcome.appeared, outcome.kept),
-        freed=sorted({row for row, _ in outcome.removed if row >= rows.used or rows.customers[row] is None}),
-        gone=sorted({customer for _, customer in outcome.removed if customer not in rows.index}),
+        freed=left[~rows.held(left)].tolist(),
+        gone=rows.strangers(customer for _, customer in outcome.removed),
         sizes={segment: delta for segment, delta in change.items() if delta},
     )
 
 
 def full_checkpoint(state: State, versions: Mapping[int, ModelVersion], gone: Iterable[str]) -> Checkpoint:
     """All of a partition, to be stored where nothing of it is: its position counts from batch 0."""
-    residents = np.flatnonzero(state.rows.aggregates.events[: state.rows.used] > 0)
-    rows = stored_rows(state, residents, versions)
+    rows = stored_rows(state, state.rows.resident_rows(), versions)
     position = state.numbers.position
     return Checkpoint(
         partition=state.partition,
@@ -84,7 +85,7 @@ def full_checkpoint(state: State, versions: Mapping[int, ModelVersion], gone: It
         numbers=state.numbers,
         rows=rows,
         freed=[],
-        gone=sorted(customer for customer in gone if customer not in state.rows.index),
+        gone=state.rows.strangers(gone),
         sizes={segment: size for segment, size in state.numbers.sizes.items() if size},
     )
 
@@ -114,12 +115,11 @@ def _stored(
     if version is None or not len(which):
         return StoredRows.of([])
     fields = describe(state, which, version)
-    customers = Texts.of(list(map(str.encode, fields.customers)))
     fresh = np.isnan(fields.confidence) | (True if appeared is None else np.isin(which, appeared))
     return StoredRows(
         which,
-        _encoded(state, which, customers),
-        customers,
+        _encoded(state, which, fields.customers),
+        fields.customers,
         fresh,
         np.zeros(len(which), np.bool_) if kept is None else np.isin(which, kept),
         fields.names,
@@ -146,7 +146,7 @@ def _row_type(slots: int) -> np.dtype[np.void]:
 
 def encode_rows(state: State, which: NDArray[np.int64]) -> Texts:
     """Rows as blobs: CRC-32, numbers, the distinct sets' taken places, the customer's id in UTF-8."""
-    return _encoded(state, which, Texts.of(list(map(str.encode, state.rows.customers_of(which)))))
+    return _encoded(state, which, state.rows.texts_of(which))
 
 
 def _encoded(state: State, which: NDArray[np.int64], customers: Texts) -> Texts:
@@ -204,23 +204,27 @@ def restore(
     rows, kind = state.rows, _row_type(features.slots)
     rows.reserve(numbers.used)
     places, size = _distinct(features), kind.itemsize
-    which, fixed = [], []
+    which, fixed, customers = [], [], []
     for row, blob in blobs:
         body = blob[_CRC:]
-        if len(body) < size or crc32(body).to_bytes(_CRC, "little") != blob[:_CRC]:
+        fits = len(body) >= size and 0 <= row < numbers.used
+        if not fits or crc32(body).to_bytes(_CRC, "little") != blob[:_CRC]:
             raise DamagedState(f"row {row} of partition {partition} is damaged")
         values, at = body[:size], size
         try:
             for place, slot in places:
-                rows.reserve(row + 1)
                 taken = int(np.frombuffer(values, kind)["slots"][0, slot])
                 rows.aggregates.sets[row, place, :taken] = np.frombuffer(body, "<u8", count=taken, offset=at)
                 at += taken * 8
-            rows.put(row, body[at:].decode())
+            customers.append(body[at:].decode())
         except (ValueError, OverflowError) as error:
             raise DamagedState(f"row {row} of partition {partition} is of another form") from error
         which.append(row)
         fixed.append(values)
+    try:
+        rows.put(np.array(which, np.int64), Texts.utf8(customers), numbers.used)
+    except ValueError as error:
+        raise DamagedState(f"the rows of partition {partition} do not fit each other: {error}") from error
     table = np.frombuffer(b"".join(fixed), dtype=kind)
     for name in ("first_ms", "last_ms", "events", "slots"):
         getattr(rows.aggregates, name)[which] = table[name]

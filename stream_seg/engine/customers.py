@@ -37,11 +37,11 @@ def customers_at(states: Iterable[State], now_ms: int) -> CustomersAt:
     segments, values = [], []
     for state in states:
         rows, layout = state.rows, state.features.layout
-        which = np.flatnonzero(rows.aggregates.events[: rows.used] > 0)
+        which = rows.resident_rows()
         own = np.empty((len(which), len(state.features)))
         rows_values(which, now_ms, rows.aggregates, layout, own)
         _blank_defaults(which, rows.aggregates.slots, layout, own)
-        customers += [str(rows.customers[row]) for row in which.tolist()]
+        customers += rows.customers_of(which)
         segments.append(rows.placement.segment[which])
         values.append(own)
     first = {customer: place for place, customer in reversed(list(enumerate(customers)))}

@@ -202,13 +202,7 @@ class _Cursor:
 
 def _fresh(state: State, batch: EventBatch, begin: int = 0) -> NDArray[np.int64]:
     """Places in a batch, from ``begin`` on, of the first events of customers that the state does not hold."""
-    index, new, found = state.rows.index, set(), []
-    for place in range(begin, len(batch)):
-        customer = batch.customers[place]
-        if customer not in index and customer not in new:
-            new.add(customer)
-            found.append(place)
-    return np.array(found, dtype=np.int64)
+    return begin + state.rows.newcomers(batch.customers[begin:])
 
 
 class RecordedReplay:

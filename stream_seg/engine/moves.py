@@ -133,7 +133,7 @@ class Moves:
         _count(state, changed, origin_ids[changed], rows.placement.segment[changed], dwell_ms, cause)
         self.transitions.append(
             Transitions(
-                customers=[str(rows.customers[row]) for row in changed.tolist()],
+                customers=rows.customers_of(changed),
                 origin=origin_ids[changed],
                 target=rows.placement.segment[changed],
                 cause=np.full(len(changed), cause, dtype=np.int8),
@@ -150,7 +150,7 @@ class Moves:
         now, rows = state.numbers.clock_ms, state.rows
         origin = rows.placement.segment[forgotten]
         entered = rows.placement.since_ms[forgotten]
-        customers = [rows.remove(row) for row in forgotten.tolist()]
+        customers = rows.remove(forgotten)
         self.removed.extend(zip(forgotten.tolist(), customers, strict=True))
         self.transitions.append(
             Transitions(

@@ -175,7 +175,7 @@ class CustomerFields:
     that all were written under.
     """
 
-    customers: list[str]
+    customers: Texts
     segment: NDArray[np.int32]
     runner_up: NDArray[np.int32]
     distance: NDArray[np.float64]
@@ -241,7 +241,7 @@ def describe(state: State, which: NDArray[np.int64], version: ModelVersion | Non
     )
     placement = rows.placement
     return CustomerFields(
-        customers=rows.customers_of(which),
+        customers=rows.texts_of(which),
         segment=placement.segment[which],
         runner_up=runner_up,
         distance=distance,

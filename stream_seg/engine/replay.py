@@ -181,14 +181,8 @@ class Replay:
         wanted = self.plan.warm_up
         missing = wanted.customers - sum(s.rows.residents for s in self._scratch.values())
         most = min(len(batch), wanted.events - self.held)
-        index = self._scratch[partition].rows.index
-        new: set[str] = set()
-        for i, customer in enumerate(batch.customers[:most]):
-            if customer not in index:
-                new.add(customer)
-                if len(new) >= missing:
-                    return i + 1
-        return most
+        new = self._scratch[partition].rows.newcomers(batch.customers[:most])
+        return int(new[missing - 1]) + 1 if len(new) >= missing else most
 
     def _seed(self, next_event: NextEvent) -> None:
         """Mint the first version and run what was held.

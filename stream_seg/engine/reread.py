@@ -53,7 +53,7 @@ class Reread:
         partition = state.partition
         sizes = None if stored is None else stored.numbers.sizes
         if stored is not None and stored is not state:
-            self._gone |= stored.rows.index.keys()
+            self._gone.update(stored.rows.customers_of(stored.rows.resident_rows()))
         adoptions = [
             self.registry.adoption(record)
             for record in self.registry.adoptions_of(partition)
@@ -86,7 +86,7 @@ class Reread:
 
     def _step(self, state: State, change: EventBatch | Adoption) -> None:
         removed = step(state, change).removed
-        self._gone |= {customer for _, customer in removed if customer not in state.rows.index}
+        self._gone.update(state.rows.strangers(customer for _, customer in removed))
 
     def _read_to(self, partition: int, reading: EventQueue, until: int) -> Iterator[EventBatch]:
         """Events before ``until`` as they come; ends when no more can (markers, aborted records never do)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from stream_seg.engine.checkpoint import settle_whole, taken_places
 from stream_seg.engine.state import Numbers, State
+from stream_seg.engine.texts import Texts
 from stream_seg.engine.version import ModelVersion
 from stream_seg.errors import DamagedState
 from stream_seg.features.spec import AGGREGATES, DISTINCT_LIMIT, FeatureSet
@@ -25,14 +25,14 @@ PLACEMENT_COLUMNS = ("since_ms", "written_ms", "segment", "version")
 class RowColumns:
     """n residents in ascending order of ``row``, the row number int64 [n].
 
-    ``customers`` ids; ``first_ms``, ``last_ms``, ``events``, ``since_ms`` and ``written_ms`` int64 [n];
-    ``segment``, ``version`` and ``former`` int32 [n]; ``slots`` float64 [n, s] as the features' layout has
-    them; ``sets`` uint64: of each distinct feature in turn the taken places of all rows, one after the other
-    (a row's slot says how many).
+    ``customers`` ids in UTF-8; ``first_ms``, ``last_ms``, ``events``, ``since_ms`` and ``written_ms`` int64
+    [n]; ``segment``, ``version`` and ``former`` int32 [n]; ``slots`` float64 [n, s] as the features' layout
+    has them; ``sets`` uint64: of each distinct feature in turn the taken places of all rows, one after the
+    other (a row's slot says how many).
     """
 
     row: NDArray[np.int64]
-    customers: list[str]
+    customers: Texts
     first_ms: NDArray[np.int64]
     last_ms: NDArray[np.int64]
     events: NDArray[np.int64]
@@ -58,11 +58,11 @@ def distinct_slots(features: FeatureSet) -> list[int]:
 def columns_of(state: State) -> RowColumns:
     """Copy all rows of a state, which may go on meanwhile."""
     rows = state.rows
-    which = np.flatnonzero(rows.aggregates.events[: rows.used] > 0)
+    which = rows.resident_rows()
     slots = rows.aggregates.slots[which]
     return RowColumns(
         row=which,
-        customers=_customers(rows.customers, which),
+        customers=rows.texts_of(which),
         **{name: getattr(rows.aggregates, name)[which] for name in AGGREGATE_COLUMNS},
         **{name: getattr(rows.placement, name)[which] for name in PLACEMENT_COLUMNS},
         former=rows.former[which],
@@ -83,9 +83,10 @@ def state_of(
     which = columns.row
     if len(which) and (which[0] < 0 or which[-1] >= numbers.used or (np.diff(which) <= 0).any()):
         raise DamagedState(f"the row numbers of partition {partition} are damaged")
-    state.rows.reserve(numbers.used)
-    for row, customer in zip(which.tolist(), columns.customers, strict=True):
-        state.rows.put(row, customer)
+    try:
+        state.rows.put(which, columns.customers, numbers.used)
+    except ValueError as error:
+        raise DamagedState(f"the rows of partition {partition} do not fit each other: {error}") from error
     aggregates, placement = state.rows.aggregates, state.rows.placement
     for name in (*AGGREGATE_COLUMNS, "slots"):
         getattr(aggregates, name)[which] = getattr(columns, name)
@@ -101,7 +102,3 @@ def state_of(
         aggregates.sets[row, place, within] = columns.sets[place]
     settle_whole(state, numbers, version)
     return state
-
-
-def _customers(customers: Sequence[str | None], which: NDArray[np.int64]) -> list[str]:
-    return [customer for row in which.tolist() if (customer := customers[row]) is not None]

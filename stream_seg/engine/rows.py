@@ -6,16 +6,15 @@ the partition's history alone, never on how it was cut into batches.
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Sequence
-from itertools import repeat
-from operator import itemgetter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_seg.engine.customer_index import CustomerIndex
 from stream_seg.engine.kernels import Placement
+from stream_seg.engine.texts import Texts
 from stream_seg.features.kernels import Aggregates
 from stream_seg.features.spec import DISTINCT_LIMIT, FeatureSet
 
@@ -27,90 +26,99 @@ _SPARSE = 1000
 class Rows:
     """Columns with room to grow.
 
-    ``used`` row numbers have been given out, ``free`` of them are empty again; ``former`` int32 is the
-    segment that each row came from when it last changed (−1: it never has).
+    ``used`` row numbers have been given out, some of which may be free again; ``former`` int32 is the
+    segment that each row came from when it last changed (−1: it never has). What stands in columns beyond
+    ``used`` means nothing.
     """
 
     def __init__(self, features: FeatureSet) -> None:
         """Make a population without customers."""
         self._features = features
-        self.index: dict[str, int] = {}
-        self.customers: list[str | None] = []
-        self.free: list[int] = []
+        self._index = CustomerIndex()
         self._capacity = 0
         self.aggregates, self.placement = _columns(features, 0)
-        self.former = np.full(0, -1, dtype=np.int32)
+        self.former = np.empty(0, dtype=np.int32)
 
     @property
     def used(self) -> int:
         """One more than the highest row number ever given out."""
-        return len(self.customers)
+        return self._index.used
 
     @property
     def residents(self) -> int:
         """The number of customers."""
-        return len(self.index)
+        return self._index.residents
 
-    def numbers_of(self, customers: Sequence[str]) -> tuple[NDArray[np.int64], list[int]]:
+    def numbers_of(self, customers: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row numbers int64 [n] of customers in order of appearance, and those given out just now."""
-        found = np.fromiter(map(self.index.get, customers, repeat(-1)), np.int64, len(customers))
-        unknown = np.flatnonzero(found < 0).tolist()
-        if not unknown:
-            return found, []
-        coming = [customers[place] for place in unknown]
-        new = self._give(list(dict.fromkeys(coming)))
-        found[unknown] = [self.index[customer] for customer in coming]
-        self.reserve(self.used)
-        return found, new
+        used = self.used
+        row, new = self._index.numbers_of(customers)
+        if self.used > used:
+            self.reserve(self.used)
+            self._blank(slice(used, self.used))
+        return row, new
+
+    def rows_of(self, customers: Sequence[str]) -> NDArray[np.int64]:
+        """Row numbers int64 [n] of customers, −1 for one that has none."""
+        return self._index.rows_of(customers)
+
+    def row_of(self, customer: str) -> int | None:
+        """The row number of a customer that has one."""
+        row = int(self._index.rows_of([customer])[0])
+        return None if row < 0 else row
+
+    def resident_rows(self) -> NDArray[np.int64]:
+        """Row numbers int64 [n] of all customers with an event, in ascending order."""
+        return np.flatnonzero(self.aggregates.events[: self.used] > 0)
+
+    def newcomers(self, customers: Sequence[str]) -> NDArray[np.int64]:
+        """Places int64 [m] of the first appearance of each customer who has no row, in ascending order."""
+        first: dict[str, int] = {}
+        for place in np.flatnonzero(self.rows_of(customers) < 0).tolist():
+            first.setdefault(customers[place], place)
+        return np.fromiter(first.values(), np.int64, len(first))
+
+    def strangers(self, customers: Iterable[str]) -> list[str]:
+        """Those customers who have no row, each once and sorted."""
+        once = sorted(set(customers))
+        return [once[place] for place in np.flatnonzero(self._index.rows_of(once) < 0).tolist()]
+
+    def held(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of some row numbers have a customer, bool [n]."""
+        return self._index.held(rows)
+
+    def texts_of(self, rows: NDArray[np.int64]) -> Texts:
+        """The customers of rows that have one, in UTF-8."""
+        return self._index.texts_of(rows)
 
     def customers_of(self, rows: NDArray[np.int64]) -> list[str]:
         """The customers of rows that have one."""
-        if not len(rows):
-            return []
-        found = itemgetter(*rows.tolist())(self.customers)
-        return list(found) if len(rows) > 1 else [found]
+        return self._index.texts_of(rows).strings()
 
-    def take_back(self, new: Sequence[int], used: int) -> None:
+    def take_back(self, new: NDArray[np.int64], used: int) -> None:
         """Undo ``new`` numbers of customers without an event so far.
 
         ``used`` numbers had been given out before.
         """
-        for row in reversed(new):
-            if self.aggregates.events[row] > 0 or self.customers[row] is None:
-                continue
-            del self.index[str(self.customers[row])]
-            self.customers[row] = None
-            if row >= used:
-                self.customers.pop()
-            else:
-                heapq.heappush(self.free, row)
+        gone = new[(self.aggregates.events[new] == 0) & self.held(new)]
+        self._index.withdraw(gone, self.used - int(np.count_nonzero(gone >= used)))
 
-    def remove(self, row: int) -> str:
-        """Free a row; returns its customer."""
-        customer = self.customers[row]
-        if customer is None:
-            raise ValueError(f"row {row} is free already")
-        del self.index[customer]
-        self.customers[row] = None
-        heapq.heappush(self.free, row)
-        self.aggregates.events[row] = 0
-        self.placement.cluster[row] = -1
-        self.placement.segment[row] = -1
-        self.former[row] = -1
-        return customer
+    def remove(self, rows: NDArray[np.int64]) -> list[str]:
+        """Free rows; returns their customers."""
+        customers = self.customers_of(rows)
+        self._index.remove(rows)
+        self.aggregates.events[rows] = 0
+        self._blank(rows)
+        return customers
 
-    def put(self, row: int, customer: str) -> None:
-        """Give a stored customer its stored row number (restoring; call ``settle`` after the last)."""
-        self.reserve(row + 1)
-        self.customers.extend([None] * (row + 1 - self.used))
-        self.customers[row] = customer
-        self.index[customer] = row
+    def put(self, rows: NDArray[np.int64], customers: Texts, used: int) -> None:
+        """Give stored customers their stored row numbers, of which ``used`` have been given out.
 
-    def settle(self, used: int) -> None:
-        """End of restoring: ``used`` numbers have been given out, those without a customer are free."""
+        There must be no customers yet. ``ValueError`` where a customer or a row is there twice.
+        """
         self.reserve(used)
-        self.customers.extend([None] * (used - self.used))
-        self.free = [row for row, customer in enumerate(self.customers) if customer is None]
+        self._blank(slice(used))
+        self._index.put(rows, customers, used)
 
     def reserve(self, wanted: int) -> None:
         """Have room for ``wanted`` rows, growing by half at least."""
@@ -122,21 +130,16 @@ class Rows:
         news: tuple[NDArray[Any], ...] = (*aggregates, *placement)
         for old, new in zip(olds, news, strict=True):
             new[: self._capacity] = old
-        former = np.full(capacity, -1, dtype=np.int32)
+        former = np.empty(capacity, dtype=np.int32)
         former[: self._capacity] = self.former
         self.aggregates, self.placement, self._capacity = aggregates, placement, capacity
         self.former = former
 
-    def _give(self, customers: list[str]) -> list[int]:
-        """Give each a row number, the lowest that is free."""
-        given = [heapq.heappop(self.free) for _ in range(min(len(self.free), len(customers)))]
-        for row, customer in zip(given, customers, strict=False):
-            self.customers[row] = customer
-        fresh = customers[len(given) :]
-        given += range(self.used, self.used + len(fresh))
-        self.customers += fresh
-        self.index.update(zip(customers, given, strict=True))
-        return given
+    def _blank(self, rows: NDArray[np.int64] | slice) -> None:
+        """Say of rows that they have been in no segment."""
+        self.placement.cluster[rows] = -1
+        self.placement.segment[rows] = -1
+        self.former[rows] = -1
 
 
 def distinct(rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -158,8 +161,8 @@ _HEAD = np.dtype(
 
 
 def _columns(features: FeatureSet, rows: int) -> tuple[Aggregates, Placement]:
+    """Columns of so many rows, all 0: memory that nobody has written to yet is not in use."""
     head = np.zeros(rows, dtype=_HEAD)
-    head["cluster"] = head["segment"] = -1
     aggregates = Aggregates(
         slots=np.zeros((rows, features.slots)),
         sets=np.zeros((rows, features.sets, DISTINCT_LIMIT), dtype=np.uint64),

@@ -133,14 +133,13 @@ class State:
 
         Points int32 [n, d], places int32 [n] (−1 without a version) and row numbers int64 [n].
         """
-        used = self.rows.used
-        which = np.flatnonzero(self.rows.aggregates.events[:used] > 0)
+        which = self.rows.resident_rows()
         placement = self.rows.placement
         return placement.point[which], placement.cluster[which], which
 
     def evaluated(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """All residents' points int32 [n, d] as of the partition's clock, and their row numbers int64 [n]."""
-        which = np.flatnonzero(self.rows.aggregates.events[: self.rows.used] > 0)
+        which = self.rows.resident_rows()
         points = np.empty((len(which), len(self.features)), dtype=np.int32)
         rows_points(which, self.numbers.clock_ms, self.rows.aggregates, self.features.layout, points)
         return points, which
@@ -148,7 +147,6 @@ class State:
     def settle(self, numbers: Numbers, version: ModelVersion | None) -> None:
         """After its rows have been put back: take the stored numbers and rebuild places, points and sums."""
         self.numbers, self.version = numbers, version
-        self.rows.settle(numbers.used)
         k = 0 if version is None else len(version.segments)
         self.sums = ClusterSums.zeros(k, len(self.features))
         places = np.zeros(0, dtype=np.int32) if version is None else version.places

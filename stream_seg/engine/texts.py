@@ -39,6 +39,16 @@ class Texts(Sequence["bytes | None"]):
         return cls(np.frombuffer(b"".join(texts), np.uint8), np.r_[0, end[:-1]][: len(texts)], end)
 
     @classmethod
+    def utf8(cls, texts: Sequence[str]) -> Self:
+        """Texts in UTF-8."""
+        data = "".join(texts).encode()
+        length = np.fromiter(map(len, texts), np.int64, len(texts))
+        end = np.cumsum(length)
+        if len(data) != end[-1:].sum():  # characters of more bytes than one
+            return cls.of(list(map(str.encode, texts)))
+        return cls(np.frombuffer(data, np.uint8), end - length, end)
+
+    @classmethod
     def json(cls, values: Sequence[object]) -> Self:
         """Strings or numbers as JSON; ``None`` and NaN are absent.
 
@@ -82,6 +92,14 @@ class Texts(Sequence["bytes | None"]):
         """The same, but for those that are ``absent`` bool [n]."""
         return type(self)(self.data, np.where(absent, ABSENT, self.start), self.end)
 
+    def packed(self) -> Self:
+        """The same, one after the other in bytes of their own, where none is absent."""
+        length = self.end - self.start
+        end = np.cumsum(length)
+        data = np.empty(end[-1:].sum(), np.uint8)
+        _pack(self.data, self.start, self.end, data)
+        return type(self)(data, end - length, end)
+
     def __len__(self) -> int:
         """The number of texts, n."""
         return len(self.start)
@@ -105,6 +123,14 @@ class Texts(Sequence["bytes | None"]):
         """All of them where none is absent."""
         data = self.data.tobytes()
         return [data[start:end] for start, end in zip(self.start.tolist(), self.end.tolist(), strict=True)]
+
+    def strings(self) -> list[str]:
+        """All of them as strings, where none is absent; of UTF-8."""
+        data = self.data.tobytes()
+        if not data.isascii():
+            return [text.decode() for text in self.present()]
+        text = data.decode("ascii")
+        return [text[start:end] for start, end in zip(self.start.tolist(), self.end.tolist(), strict=True)]
 
 
 def arena(
@@ -150,6 +176,16 @@ def copied(into: NDArray[np.uint8], at: int, data: NDArray[np.uint8], start: int
     for place in range(first, np.uint64(end)):  # unsigned: none counts from the end, so it is a memcpy
         into[place + shift] = data[place]
     return at + end - start
+
+
+@kernel
+def _pack(
+    data: NDArray[np.uint8], start: NDArray[np.int64], end: NDArray[np.int64], packed: NDArray[np.uint8]
+) -> None:
+    """Fill ``packed`` with one text after the other."""
+    at = 0
+    for i in range(len(start)):
+        at = copied(packed, at, data, start[i], end[i])
 
 
 @kernel

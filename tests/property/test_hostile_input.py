@@ -75,7 +75,7 @@ HISTORY = History(
 STATE = run(HISTORY, []).state
 NUMBERS = encode_numbers(STATE.numbers)
 VERSION = HISTORY.version(1).to_json()
-RESIDENTS = np.flatnonzero(STATE.rows.aggregates.events[: STATE.rows.used] > 0)
+RESIDENTS = STATE.rows.resident_rows()
 BLOBS = list(zip(RESIDENTS.tolist(), encode_rows(STATE, RESIDENTS).present(), strict=True))
 
 

@@ -20,8 +20,7 @@ from tests.histories import FEATURES, Event, History, Run, batch_of, events, his
 
 
 def stored(state: State) -> list[tuple[int, bytes]]:
-    used = state.rows.used
-    which = np.flatnonzero(state.rows.aggregates.events[:used] > 0)
+    which = state.rows.resident_rows()
     return list(zip(which.tolist(), encode_rows(state, which).present(), strict=True))
 
 
@@ -147,8 +146,7 @@ def test_features_are_their_definitions_in_any_order(
     values = np.empty((len(which), len(FEATURES)))
     rows_values(which, now, state.rows.aggregates, FEATURES.layout, values)
     expected = reference(shuffled, now)
-    for row in which.tolist():
-        customer = str(state.rows.customers[row])
+    for row, customer in zip(which.tolist(), state.rows.customers_of(which), strict=True):
         scale = sum(abs(e.revenue or 0.0) for e in shuffled if e.customer == customer)
         for name, value in zip(FEATURES.names, values[row].tolist(), strict=True):
             tolerance = 1e-9 * scale if name in {"spend", "basket"} else 0.0

@@ -34,8 +34,7 @@ def population(
     """
     points, served = [], []
     for state, clock_ms in states:
-        used = state.rows.used
-        which = np.flatnonzero(state.rows.aggregates.events[:used] > 0)
+        which = state.rows.resident_rows()
         own = np.empty((len(which), len(state.features)), dtype=np.int32)
         rows_points(which, clock_ms, state.rows.aggregates, state.features.layout, own)
         points.append(own)

@@ -156,7 +156,7 @@ def test_one_customer_of_enormous_spend_is_clipped_and_counted(revenue: float) -
 
     everything_is_sound(done, 301)
     assert done.state.numbers.clipped > 0  # a plain sum has lattice steps of 2⁻⁴: up to 1.3e8
-    row = done.state.rows.index["whale"]
+    row = done.state.rows.row_of("whale")
     assert abs(int(done.state.rows.placement.point[row, SPEND])) == LATTICE_LIMIT
 
 
@@ -180,6 +180,6 @@ def test_a_day_of_times_that_run_backwards_moves_no_clock() -> None:
     everything_is_sound(done, 224)
     assert done.state.numbers.clock_ms == START_MS + int(rows[-1][1] * DAY_MS)
     aggregates = done.state.rows.aggregates
-    row = done.state.rows.index["late"]
+    row = done.state.rows.row_of("late")
     assert aggregates.last_ms[row] == START_MS + int(back[0][1] * DAY_MS)
     assert aggregates.first_ms[row] == START_MS + int(back[-1][1] * DAY_MS)

@@ -29,7 +29,7 @@ def vips_found(transform: Transform, seed: int) -> tuple[float, float]:
     arrays = version.arrays
     scaled = (points * arrays.step - arrays.offset) * arrays.factor
     labels = assign(scaled, np.ones(len(scaled)), arrays.centres).labels
-    numbers = np.array([int(str(state.rows.customers[row])[1:]) for row in which.tolist()])
+    numbers = np.array([int(customer[1:]) for customer in state.rows.customers_of(which)])
     return found(labels, events.kind[numbers] == VIP)
 
 

@@ -23,6 +23,7 @@ from stream_seg.engine.checkpoint import encode_rows
 from stream_seg.engine.registry import AdoptionRecord, Registry
 from stream_seg.engine.rowcolumns import RowColumns, columns_of, state_of
 from stream_seg.engine.state import Numbers, Position, State
+from stream_seg.engine.texts import Texts
 from stream_seg.errors import DamagedState, StateError, UsageError
 from tests.histories import FEATURES, START_MS, Event, History, histories, run
 
@@ -40,13 +41,13 @@ HISTORY = History(
 
 def bits(state: State) -> object:
     """Everything of a state that anybody could notice."""
-    which = np.flatnonzero(state.rows.aggregates.events[: state.rows.used] > 0)
+    which = state.rows.resident_rows()
     return (
         which.tolist(),
         encode_rows(state, which).present(),
         state.numbers,
         [a.tolist() for a in state.sums.arrays],
-        sorted(state.rows.free),
+        state.rows.used,
     )
 
 
@@ -149,7 +150,9 @@ def test_a_snapshot_of_a_newer_program_is_refused_with_what_to_do(written: Found
 
 def test_what_is_half_written_has_no_name(folder: SnapshotFolder) -> None:
     rows = part(1)[1]
-    broken = RowColumns(**{**{n: getattr(rows, n) for n in rows.__dataclass_fields__}, "customers": ["one"]})
+    broken = RowColumns(
+        **{**{n: getattr(rows, n) for n in rows.__dataclass_fields__}, "customers": Texts.of([b"one"])}
+    )
     with pytest.raises(pl.exceptions.PolarsError):
         folder.write(snapshot_of({0: part(1), 1: (Numbers(), broken)}), FEATURES, NOW_S)
     assert folder.names() == []
@@ -196,7 +199,8 @@ def test_the_state_goes_on_while_it_is_written(folder: SnapshotFolder) -> None:
     live.snapshots.save([done.state], registry_of(HISTORY), NOW_S)
     for array in (*done.state.rows.aggregates, *done.state.rows.placement):
         array.fill(1)
-    done.state.rows.customers[0] = "somebody else"
+    done.state.rows.remove(np.array([0]))
+    done.state.rows.numbers_of(["somebody else"])
     live.snapshots.close()
     saved = live.snapshots.newest(0, "life-1", Position(10**9, 10**9), 0)
     assert saved is not None

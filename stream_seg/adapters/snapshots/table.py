@@ -13,6 +13,7 @@ import numpy as np
 
 from stream_seg.adapters.files.extra import polars
 from stream_seg.engine.rowcolumns import RowColumns, distinct_slots
+from stream_seg.engine.texts import Texts
 from stream_seg.errors import DamagedState
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def write_rows(path: Path, rows: RowColumns, features: FeatureSet) -> None:
     }
     for name, slot, values in zip(_set_names(features), distinct_slots(features), rows.sets, strict=True):
         columns[name] = _lists(pl, rows.slots[:, slot], values)
-    columns["customer_id"] = rows.customers
+    columns["customer_id"] = rows.customers.strings()
     kinds = _schema(pl, features)
     series = [
         pl.Series(name, columns[name]).cast(kind) if name in _TIMES else pl.Series(name, columns[name], kind)
@@ -91,7 +92,7 @@ def read_rows(path: Path, features: FeatureSet) -> RowColumns:
         raise DamagedState(f"{path.name} does not hold the rows of this model's features")
     slots = [frame[name].to_numpy() for name in _slot_names(features)]
     return RowColumns(
-        customers=frame["customer_id"].to_list(),
+        customers=Texts.utf8(frame["customer_id"].to_list()),
         **{field: frame[name].to_numpy() for name, field in _INTEGERS.items()},
         **{field: frame[name].cast(pl.Int64).to_numpy() for name, field in _TIMES.items()},
         slots=np.column_stack(slots) if slots else np.zeros((frame.height, 0)),

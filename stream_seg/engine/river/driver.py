@@ -132,7 +132,9 @@ class RiverReplay:
         """Take event ``i``: its row becomes what was looked at, in ``segment``."""
         state, batch, part = work.state, work.batch, work.part
         rows, layout, version = state.rows, state.features.layout, state.arrays
-        row = int(rows.numbers_of([batch.customers[i]])[0][0])
+        row = self._next.row
+        if row is None:
+            row = int(rows.numbers_of([batch.customers[i]])[0][0])
         placement = rows.placement
         previous, time_ms = int(placement.segment[row]), int(batch.time_ms[i])
         if previous != NOWHERE:

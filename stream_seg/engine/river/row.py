@@ -51,11 +51,15 @@ class NextRow:
         rows.reserve(1)
         self._row = rows.aggregates
         self.point = np.zeros(len(features), dtype=np.int32)
+        self.row: int | None = None
         self.clipped = 0
 
     def look(self, rows: Rows, batch: EventBatch, i: int, now_ms: int) -> None:
-        """Work out the row of event ``i``'s customer, and its ``point`` int32 [d] as of ``now_ms``."""
-        row = rows.index.get(batch.customers[i])
+        """Work out the row of event ``i``'s customer, and its ``point`` int32 [d] as of ``now_ms``.
+
+        ``row`` is its number, ``None`` for a new customer's.
+        """
+        self.row = row = rows.row_of(batch.customers[i])
         for mine, column in zip(self._row, rows.aggregates, strict=True):
             mine[0] = 0 if row is None else column[row]
         self.clipped = _look(

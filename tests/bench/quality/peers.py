@@ -141,7 +141,7 @@ def run_peer(data: DataSet, k: int, seed: int, name: str, events: int) -> Row:
                     scaling = _scaling(data, state)
                 _learn_population(peer, state, scaling, layout_step)
         else:
-            row = state.rows.index[used.customers[i]]
+            row = int(state.rows.rows_of([used.customers[i]])[0])
             peer.learn(scaling.scaled(_vector(state, row) * layout_step))
         if i + 1 in marks:
             costs.append(_cost(data, state, scaling, peer.centres(), k))

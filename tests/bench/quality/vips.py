@@ -44,8 +44,9 @@ def vip_row(
         replay.feed(0, batch_of(events, slice(start, start + 4096), 3, start))
     replay.finish()
     rows = replay.states[0].rows
-    numbers = np.array([int(str(c)[1:]) for c in rows.customers])
-    return found(rows.placement.segment[: rows.used], events.kind[numbers] == VIP)
+    which = rows.resident_rows()
+    numbers = np.array([int(customer[1:]) for customer in rows.customers_of(which)])
+    return found(rows.placement.segment[which], events.kind[numbers] == VIP)
 
 
 def run_vips(customers: int, seed: int, k: int = 8) -> list[Row]:

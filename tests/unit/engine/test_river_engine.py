@@ -119,7 +119,7 @@ def test_labels_are_river_s_own_predictions() -> None:
     state, ids, expected = State(0, FEATURES), dict[object, int](), []
     for i, event in enumerate(history):
         step(state, batch_of([event], i, 2 * i + 2))
-        row = state.rows.index[event.customer]
+        row = state.rows.row_of(event.customer)
         x = state.rows.placement.point[row] * FEATURES.layout.step * FEATURES.weights
         label = clusterer.label(dict(zip(FEATURES.names, x.tolist(), strict=True)))
         expected.append(ids.setdefault(label, len(ids)))
@@ -131,8 +131,9 @@ def test_rows_are_those_of_our_own_engine() -> None:
     ours = State(0, FEATURES)
     step(ours, batch_of(history, 0, 2 * len(history)))
     theirs = Ran(history).state
-    assert theirs.rows.customers == ours.rows.customers
-    used = ours.rows.used
+    used, everyone = ours.rows.used, ours.rows.resident_rows()
+    assert theirs.rows.resident_rows().tolist() == everyone.tolist()
+    assert theirs.rows.customers_of(everyone) == ours.rows.customers_of(everyone)
     for mine, other in zip(theirs.rows.aggregates, ours.rows.aggregates, strict=True):
         assert np.array_equal(mine[:used], other[:used])
     assert np.array_equal(theirs.rows.placement.point[:used], ours.rows.placement.point[:used])
@@ -172,7 +173,7 @@ def test_distance_and_confidence_are_those_of_the_version() -> None:
     for i, (event, label) in enumerate(zip(history, ran.labels, strict=True)):
         step(state, batch_of([event], i, 2 * i + 2))
         x = (
-            state.rows.placement.point[state.rows.index[event.customer]]
+            state.rows.placement.point[state.rows.row_of(event.customer)]
             * FEATURES.layout.step
             * FEATURES.weights
         )

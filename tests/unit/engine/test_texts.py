@@ -54,6 +54,16 @@ def test_rows_are_packed_as_messagepack_has_them(given: list[tuple[int, int, str
     assert unpacked == [list(row) for row in zip(numbers.tolist(), blobs, encoded, strict=True)]
 
 
+@given(st.lists(strings, max_size=12), st.integers(0, 12))
+@settings(deadline=None)
+def test_strings_are_texts_in_utf_8(given: list[str], first: int) -> None:
+    texts = Texts.utf8(given)
+    assert texts.present() == [text.encode() for text in given]
+    packed = texts[first:].packed()
+    assert len(packed.data) == sum(len(text.encode()) for text in given[first:])
+    assert (texts.strings(), packed.strings()) == (given, given[first:])
+
+
 def _unpacked(data: bytes) -> Any:
     unpacker = msgpack.Unpacker(raw=True)
     unpacker.feed(data)
