@@ -17,7 +17,6 @@ from typing import TypeVar
 
 from consumers.health import health_server
 from consumers.identity import Identity, check_stored, identify
-from consumers.memory import give_memory_back
 from consumers.plan import plan_of
 from consumers.progress import LiveProgress
 from consumers.threads import switching
@@ -82,7 +81,6 @@ def live_worker(
     def between(what: str) -> None:
         hook(f"within_{what}")
 
-    give_memory_back()
     with ExitStack() as stack:
         stack.enter_context(switching())
         client = stack.enter_context(closing(connecting(settings.kafka)))

@@ -10,7 +10,6 @@ import numpy as np
 
 from consumers.bench.core import SEGMENTS, pass_us
 from consumers.bench.workload import DAY_MS, MORE_FEATURES, START_MS
-from consumers.memory import give_memory_back
 from stream_seg.engine.checkpoint import checkpoint
 from stream_seg.engine.plan import ModelPlan
 from stream_seg.engine.records import Origin, encode_labels, encode_transitions
@@ -33,7 +32,6 @@ def scale(customers: int, events: int) -> dict[str, float]:
     features, 8 segments, one partition; from decoded events to record bytes and rows to store.
     """
     features, origin = MORE_FEATURES, Origin("orders", 0, "live")
-    give_memory_back()  # as ``live`` does
     before_bytes = _resident_bytes()
 
     def encode(step: Step) -> None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from consumers.memory import give_memory_back
 from consumers.plan import plan_of
 from consumers.replay.bounds import Bounds
 from consumers.replay.commits import Commits, Servers
@@ -192,7 +191,6 @@ class _Replay:
         self.stack.callback(log.close)
         resume = self._committed(extent)
         outputs = Outputs()
-        give_memory_back()
         self.stack.enter_context(switching())
         servers = Servers(
             model=self.model,

@@ -56,6 +56,20 @@ class Transitions:
         """The number of changes, m."""
         return len(self.customers)
 
+    def __getitem__(self, part: slice) -> Transitions:
+        """Some of them in a row."""
+        feature, before, after = self.drivers
+        return Transitions(
+            self.customers[part],
+            self.origin[part],
+            self.target[part],
+            self.cause[part],
+            self.dwell_ms[part],
+            self.event_time_ms[part],
+            self.offset[part],
+            Drivers(feature[part], before[part], after[part]),
+        )
+
     @classmethod
     def none(cls) -> Transitions:
         """No change."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from stream_seg.engine.kernels import DRIVERS, Drivers, describe_rows
 from stream_seg.engine.moments import rfc3339
-from stream_seg.engine.outcome import CAUSES, NOWHERE, Outcome
+from stream_seg.engine.outcome import CAUSES, NOWHERE, Outcome, Transitions
 from stream_seg.engine.state import State
 from stream_seg.engine.texts import Texts, join
 from stream_seg.engine.version import ModelVersion
@@ -22,6 +23,8 @@ from stream_seg.features.spec import FeatureSet
 
 _json = msgspec.json.encode
 _FIELDS = ("distance", "confidence", "runner_up", "event_time", "as_of", "events")
+_AT_ONCE: Final = 8192
+"""Transitions whose texts stand side by side: an adoption can have a hundred thousand."""
 STEADY = ("segment", "name", "since", "model_version", "partition")
 
 
@@ -91,8 +94,15 @@ def encode_transitions(outcome: Outcome, origin: Origin, features: FeatureSet) -
     moves, version = outcome.transitions, outcome.version
     if version is None or not len(moves):
         return Encoded([], [], np.zeros(0, dtype=np.int64))
+    values: list[bytes] = []
+    for first in range(0, len(moves), _AT_ONCE):
+        values += _transitions(moves[first : first + _AT_ONCE], version, origin, features).present()
+    return Encoded(_keys(moves.customers), values, moves.event_time_ms)
+
+
+def _transitions(moves: Transitions, version: ModelVersion, origin: Origin, features: FeatureSet) -> Texts:
     names = {segment: _json(name) for segment, name in version.names.items()}
-    records = join(
+    return join(
         (
             b'{"customer_id":',
             Texts.json(moves.customers),
@@ -116,7 +126,6 @@ def encode_transitions(outcome: Outcome, origin: Origin, features: FeatureSet) -
             *_source(origin, moves.offset),
         )
     )
-    return Encoded(_keys(moves.customers), records.present(), moves.event_time_ms)
 
 
 def _keys(customers: Sequence[str]) -> list[bytes]:
