@@ -69,11 +69,11 @@ class Results(msgspec.Struct):
     """Everything that was measured.
 
     ``throughput``: workload → contender → a run for each round, in order. ``core``: workload → stage →
-    microseconds of processor time an event (passes: a row), one for each round. ``lookups`` and ``latency``:
-    what → milliseconds by percentile. ``replay``: workload → a replay of a file for each round.
-    ``topic_replay``: workload → contender → a run for each round, in order. ``profile``: workload → where
-    the time of a live worker went. ``redis_ways``: way of writing → µs a customer. ``takeover``: customers →
-    seconds until a partition is served again.
+    microseconds of processor time an event (passes: a row), one for each round. ``lookups``: what →
+    milliseconds by percentile. ``latency``: workload → what → the same. ``replay``: workload → a replay of a
+    file for each round. ``topic_replay``: workload → contender → a run for each round, in order.
+    ``profile``: workload → where the time of a live worker went. ``redis_ways``: way of writing → µs a
+    customer. ``takeover``: customers → seconds until a partition is served again.
     """
 
     machine: dict[str, str] = {}
@@ -82,7 +82,7 @@ class Results(msgspec.Struct):
     core: dict[str, dict[str, list[float]]] = {}
     scale: dict[str, dict[str, float]] = {}
     lookups: dict[str, dict[str, float]] = {}
-    latency: dict[str, dict[str, float]] = {}
+    latency: dict[str, dict[str, dict[str, float]]] = {}
     replay: dict[str, list[FileReplay]] = {}
     topic_replay: dict[str, dict[str, list[Run]]] = {}
     profile: dict[str, Profile] = {}

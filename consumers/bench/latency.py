@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from threading import Event
 
+    from numpy.typing import NDArray
+
     from consumers.bench.stand import Client, Stand
     from consumers.bench.workload import Workload
 
@@ -213,7 +215,8 @@ def pump(stand: Stand, workload: Workload, topic: str, pace: Pace, stop: Event) 
     What could not be sent in time is sent at once: a slow consumer does not slow the shop down.
     """
     with closing(writer(stand.kafka(stand.clients[-1]), None)) as sink:
-        pump_ = _Pump(sink, workload, topic, pace)
+        customers = workload.columns().customer  # who comes often came often
+        pump_ = _Pump(sink, workload, topic, pace, customers)
         began, tracers = time.perf_counter(), 0
         while not stop.is_set():
             for _ in range(8):
@@ -233,6 +236,7 @@ class _Pump:
     workload: Workload
     topic: str
     pace: Pace
+    customers: NDArray[np.int64]
     sent: int = 0
     _rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(time.time_ns()))
 
@@ -240,7 +244,7 @@ class _Pump:
         """Send so many events of now."""
         if events <= 0:
             return
-        customer = self._rng.integers(0, self.workload.customers, events)
+        customer = self._rng.choice(self.customers, events)
         time_ms = np.full(events, self.pace.event_ms())
         part = encoded(customer, time_ms, np.full(events, 40.0), self.sent, self.workload.partitions)
         for row in zip(part.keys, part.values, part.partitions, part.timestamps_ms, strict=True):

@@ -159,13 +159,15 @@ def _lookups(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str],
 
 def _latency(results: Results, stand: Stand, sizes: Sizes, tell: Callable[[str], None]) -> None:
     client = stand.clients[-1]
-    tell(f"latency, with {client}")
-    rate = _rate(results, live_name(client, "exactly_once")) or sizes.first_rate
-    results.latency = latency(stand, Workload("uniform", 3 * sizes.events), client, rate, sizes.seconds)
+    for kind in KINDS:
+        tell(f"latency, {kind}, with {client}")
+        rate = _rate(results, kind, live_name(client, "exactly_once")) or sizes.first_rate
+        history = Workload(kind, 3 * sizes.events)
+        results.latency[kind] = latency(stand, history, client, rate, sizes.seconds)
 
 
-def _rate(results: Results, contender: str) -> float | None:
-    runs = results.throughput.get("uniform", {}).get(contender)
+def _rate(results: Results, kind: Kind, contender: str) -> float | None:
+    runs = results.throughput.get(kind, {}).get(contender)
     return max(run.rate for run in runs) if runs else None
 
 

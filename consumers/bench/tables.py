@@ -132,10 +132,14 @@ def _milliseconds(title: str, figures: dict[str, dict[str, float]]) -> str:
 
 
 def _latency(results: Results) -> str:
-    sustained = results.latency["sustained"]["events/s"]
-    others = {name: own for name, own in results.latency.items() if name != "sustained"}
-    title = f"Latency from sending, ms; {_count(sustained)} events/s are sustained while they are produced"
-    return _milliseconds(title, others)
+    parts = []
+    for kind, found in results.latency.items():
+        sustained = _count(found["sustained"]["events/s"])
+        title = (
+            f"Latency from sending, {kind}, ms; {sustained} events/s are sustained while they are produced"
+        )
+        parts.append(_milliseconds(title, {name: own for name, own in found.items() if name != "sustained"}))
+    return "\n\n".join(parts)
 
 
 def _replay(results: Results) -> str:
