@@ -41,8 +41,6 @@ TRACER_S: Final = 0.02
 SETTLE_S: Final = 1.5
 PATIENCE_S: Final = 120.0
 READ_RECORDS: Final = 2_000
-AHEAD: Final = 32
-"""Tracers looked for at once."""
 PARSED: Final = 64
 """Labels of one read that are looked at, about."""
 
@@ -189,12 +187,8 @@ class _Watch:
             self._look_for_tracers(self._pace)
 
     def _look_for_tracers(self, pace: Pace) -> None:
-        pipeline = self._redis.pipeline(transaction=False)
-        for number in range(self._next, self._next + AHEAD):
-            pipeline.hget(self._keys.customer(tracer(number)), "event_time")
-        for text in pipeline.execute():
-            if text is None:
-                break
+        """Look for the next one only: more would take time from those that are measured."""
+        while text := self._redis.hget(self._keys.customer(tracer(self._next)), "event_time"):
             self.redis_ms.append(pace.age_ms(text.decode()))
             self._next += 1
 
