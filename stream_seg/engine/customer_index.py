@@ -96,8 +96,10 @@ class CustomerIndex:
     def put(self, rows: NDArray[np.int64], customers: Texts, used: int) -> None:
         """Give stored customers their stored numbers, of which ``used`` have been given out.
 
-        The index must be empty. ``ValueError`` where a customer or a row is there twice.
+        The index must be empty. ``ValueError`` where a customer or a row is there twice, or lacks the other.
         """
+        if len(rows) != len(customers):
+            raise ValueError("there are not as many customers as rows")
         lengths = customers.end - customers.start
         self._reserve(used, len(rows), lengths)
         packed = customers.packed()
@@ -112,9 +114,11 @@ class CustomerIndex:
 
     def remove(self, rows: NDArray[np.int64]) -> None:
         """Free rows; ``ValueError`` where one is free already."""
+        if not self.held(rows).all():
+            raise ValueError("a row is free already")
         freed = idtable.remove(self._table, self._spans, self._hashes(self._ids(rows)), rows)
         if freed < 0:
-            raise ValueError("a row is free already")
+            raise ValueError("a row is to be freed twice")
         self.residents -= len(rows)
         self._lowest = min(self._lowest, int(rows.min(initial=self._lowest)))
         self._freed += freed

@@ -1,4 +1,4 @@
-"""The Lua scripts, and how they are called: by hash, several in one round trip, loaded where unknown.
+"""The Lua scripts, and how they are called: by hash, loaded where unknown.
 
 Redis runs a script whole, with nothing in between, and writes what it did to the append-only file as one
 transaction.
@@ -18,9 +18,9 @@ from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 from stream_seg.errors import ServerUnavailable
-from stream_seg.redis_server import checked, our_errors
+from stream_seg.redis_server import our_errors
 
-__all__ = ["Argument", "Call", "Calls", "ScriptName", "run"]
+__all__ = ["Argument", "Call", "Calls", "ScriptName"]
 
 ScriptName = Literal[
     "apply",
@@ -44,7 +44,7 @@ _TRIES: Final = 3
 
 
 class Call(NamedTuple):
-    """One call of a script. Repeating it must do no harm: redis-py does so by itself, and so does ``run``."""
+    """One call of a script. Repeating it must do no harm: ``Calls`` does so after a broken connection."""
 
     script: ScriptName
     keys: Sequence[str]
@@ -65,27 +65,6 @@ _TEXTS: Final[dict[str, str]] = {name: _joined(name) for name in get_args(Script
 _HASHES: Final = {
     name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in _TEXTS.items()
 }
-
-
-def run(client: Redis, address: str, calls: Sequence[Call]) -> list[Any]:
-    """Call scripts one after the other in one round trip; returns their replies.
-
-    A server that has just been started knows none of them: they are loaded, and all calls repeated.
-    """
-    for _ in range(_TRIES):
-        with our_errors(address):
-            pipeline = client.pipeline(transaction=False)
-            for call in calls:
-                pipeline.execute_command("EVALSHA", *_arguments(call))  # type: ignore[no-untyped-call]
-            replies = pipeline.execute(raise_on_error=False)
-        if not any(isinstance(reply, NoScriptError) for reply in replies):
-            break
-        with our_errors(address):
-            _load(client)
-    else:
-        raise _forgetful(address)
-    with our_errors(address):
-        return checked(replies)
 
 
 class Calls:
@@ -128,20 +107,28 @@ class Calls:
         return reply
 
     def _reply(self) -> Any:  # noqa: ANN401
-        """Send what may be sent, and give the reply to the first of what was."""
+        """Send what may be sent, and give the reply to the first of what was.
+
+        A server that has just been started knows no script: they are loaded, and the calls repeated.
+        """
         for _ in range(_TRIES):
             while self._to_send and len(self._sent) < self._ahead:
-                packed = self._connection.pack_command("EVALSHA", *_arguments(self._to_send[0]))
-                self._connection.send_packed_command(
-                    packed, check_health=False
-                )  # else its reply is among ours
                 self._sent.append(self._to_send.popleft())
+                self._send("EVALSHA", *_arguments(self._sent[-1]))
             try:
                 return self._connection.read_response()
             except NoScriptError:
                 self._again()
-                _load(self._client)
-        raise _forgetful(self._address)
+            for text in _TEXTS.values():
+                self._send("SCRIPT", "LOAD", text)
+                self._connection.read_response()
+        raise ServerUnavailable(
+            f"Redis at {self._address} forgets its scripts at once: see whether it keeps restarting"
+        )
+
+    def _send(self, *command: Argument) -> None:
+        packed = self._connection.pack_command(*command)
+        self._connection.send_packed_command(packed, check_health=False)  # its reply would be among ours
 
     def _again(self) -> None:
         """Send once more what is unanswered, on a new connection."""
@@ -152,14 +139,3 @@ class Calls:
 
 def _arguments(call: Call) -> tuple[Argument, ...]:
     return (_HASHES[call.script], len(call.keys), *call.keys, *call.arguments)
-
-
-def _load(client: Redis) -> None:
-    for text in _TEXTS.values():
-        client.script_load(text)
-
-
-def _forgetful(address: str) -> ServerUnavailable:
-    return ServerUnavailable(
-        f"Redis at {address} forgets its scripts at once: see whether it keeps restarting"
-    )

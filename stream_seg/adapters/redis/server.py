@@ -11,7 +11,7 @@ from redis import ConnectionPool, Redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from stream_seg.adapters.redis.scripts import Argument, Call, Calls, ScriptName, run
+from stream_seg.adapters.redis.scripts import Argument, Call, Calls, ScriptName
 from stream_seg.errors import DamagedState, OwnershipLost, ServerUnavailable
 from stream_seg.redis_server import address_of, opened, options, our_errors
 
@@ -43,17 +43,14 @@ class Server:
         """A block in which redis-py's errors become ours."""
         return our_errors(self.address)
 
-    def run(self, calls: Sequence[Call]) -> list[Any]:
-        """Call several scripts in one round trip; returns their replies."""
-        return run(self.client, self.address, calls)
-
     def calls(self, calls: Iterable[Call], ahead: int) -> Calls:
         """Call scripts one after the other, ``ahead`` of them under way at once."""
         return Calls(self.client, self.address, calls, ahead)
 
     def call(self, script: ScriptName, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:  # noqa: ANN401
         """Call one script; returns its reply."""
-        return self.run([Call(script, keys, arguments)])[0]
+        with self.calls([Call(script, keys, arguments)], ahead=1) as calls:
+            return calls.reply()
 
     def guarded(
         self, partition: int, script: ScriptName, keys: Sequence[str], arguments: Sequence[Argument]

@@ -17,14 +17,14 @@ from stream_seg.engine.storedrows import StoredRows
 from stream_seg.engine.texts import Texts
 from stream_seg.keys import BLOCK_ROWS, Keys
 
-__all__ = ["CALL_BYTES", "PIECE_CUSTOMERS", "packed", "stage_calls"]
+__all__ = ["PIECE_CUSTOMERS", "packed", "stage_calls"]
 
 PIECE_CUSTOMERS: Final = 256
 """Customers of one piece: 2 to 3 ms of the server's time when they are applied."""
 PIECE_BYTES: Final = 256 * 1024
 """A piece that is larger is halved, unless it is one customer's."""
 CALL_BYTES: Final = 1024 * 1024
-"""What one call, and one round trip, should not carry much more of."""
+"""What one call should not carry much more of."""
 
 
 @dataclass(frozen=True, slots=True)

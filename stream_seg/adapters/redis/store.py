@@ -35,8 +35,8 @@ def _go_on(_: str) -> None:
 class RedisStore:
     """``stream_seg.engine.ports.Store`` on a Redis; ``docs/reference/redis.md`` shows its keys.
 
-    ``between`` is called with ``"stage"`` or ``"apply"`` between two round trips for the same batches: tests
-    stop there.
+    ``between`` is called with ``"stage"`` or ``"apply"`` between two calls for the same batches: tests stop
+    there.
     """
 
     def __init__(self, server: Server, model: str, *, between: Callable[[str], None] = _go_on) -> None:
@@ -124,7 +124,7 @@ class RedisStore:
     def stage(self, batches: Sequence[tuple[Checkpoint, str, str]]) -> None:
         """Write batches to pending, each only at the position it starts from.
 
-        Where nothing is stored, a batch starts from number 0 at any offset.         A batch staged before is
+        Where nothing is stored, a batch starts from number 0 at any offset. A batch staged before is
         replaced unless some of it is applied. A batch id names one content: staging it again changes nothing.
         Raises ``OwnershipLost`` also where the position is another, or another batch is half applied.
         """

@@ -80,8 +80,15 @@ def test_an_id_is_as_long_as_a_span_can_say() -> None:
 def test_a_free_row_is_not_freed_again() -> None:
     index = CustomerIndex()
     index.numbers_of(["a", "b"])
-    with pytest.raises(ValueError, match="free already"):
+    with pytest.raises(ValueError, match="twice"):
         index.remove(np.array([1, 1]))
+    with pytest.raises(ValueError, match="free already"):
+        index.remove(np.array([1]))
+
+
+def test_each_stored_row_has_a_customer() -> None:
+    with pytest.raises(ValueError, match="as many"):
+        CustomerIndex().put(np.array([0, 1]), Texts.of([b"a"]), 2)
 
 
 @pytest.mark.parametrize(
