@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from stream_seg.adapters.local import LocalServers
 from stream_seg.engine.ports import Record, Transaction
 from stream_seg.errors import ServerUnavailable, StateError
 from tests.contract.kafka_worlds import CLIENTS, World, eventually, gathered, kafka_world
@@ -16,10 +17,13 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture(params=CLIENTS)
-def world(
-    request: pytest.FixtureRequest, bootstrap_servers: str, fresh_name: Callable[[str], str]
-) -> Iterator[World]:
-    with kafka_world(bootstrap_servers, request.param, fresh_name) as world:
+def client_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def world(client_name: str, bootstrap_servers: str, fresh_name: Callable[[str], str]) -> Iterator[World]:
+    with kafka_world(bootstrap_servers, client_name, fresh_name) as world:
         yield world
 
 
@@ -122,3 +126,30 @@ def test_a_topic_that_was_made_anew_stops_its_reader(world: World) -> None:
 
     with pytest.raises(StateError, match="made anew"):
         eventually(read)
+
+
+def test_after_the_broker_was_away_it_reads_on_where_it_was(
+    private_servers: Callable[[], LocalServers], client_name: str, fresh_name: Callable[[str], str]
+) -> None:
+    servers = private_servers()
+    with kafka_world(servers.bootstrap_servers, client_name, fresh_name) as world:
+        topic = models_topic(world)
+        models = world.models(topic)
+        commit = committing(world, topic)
+        commit(("version/1", b"one"))
+        assert eventually(models.read) == [("version/1", b"one")]
+        servers.kafka.pause()
+        try:
+            with pytest.raises(ServerUnavailable):
+                models.read()
+        finally:
+            servers.kafka.resume()
+        commit(("version/2", b"two"))
+        assert eventually(lambda: again(models.read)) == [("version/2", b"two")]
+
+
+def again(read: Callable[[], list[tuple[str, bytes]]]) -> list[tuple[str, bytes]]:
+    """Nothing where the broker does not answer yet."""
+    with suppress(ServerUnavailable):
+        return read()
+    return []

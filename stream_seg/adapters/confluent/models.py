@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from stream_seg.adapters.confluent.connection import open_consumer
 from stream_seg.adapters.confluent.refusals import translated
@@ -28,23 +28,31 @@ class ConfluentModels:
     def __init__(self, settings: KafkaSettings, topic: str, *, start_timeout_s: float = 10.0) -> None:
         """Connect; raises what :func:`~stream_seg.adapters.confluent.connection.open_consumer` does."""
         self.topic = topic
+        self._settings, self._start_timeout_s = settings, start_timeout_s
         self._where = TopicPartition(topic, 0, 0)
         self._position = 0
         self._found: list[tuple[str, bytes]] = []
-        self._consumer = open_consumer(
-            settings,
-            start_timeout_s,
-            {
-                "group.id": f"{topic}-reader",  # the client asks for one; nothing is committed under it
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": FETCH_WAIT_MS,
-                "fetch.error.backoff.ms": FETCH_WAIT_MS,
-            },
-        )
-        self._consumer.assign([self._where])
+        self._consumer: Consumer | None = None
+        self._reader()
+
+    def _reader(self) -> Consumer:
+        """The consumer, a new one after a failure, which reads on from where the last one came to."""
+        if self._consumer is None:
+            self._consumer = open_consumer(
+                self._settings,
+                self._start_timeout_s,
+                {
+                    "group.id": f"{self.topic}-reader",  # the client asks for one
+                    "enable.auto.commit": False,
+                    "enable.partition.eof": True,
+                    "isolation.level": "read_committed",
+                    "auto.offset.reset": "earliest",
+                    "fetch.wait.max.ms": FETCH_WAIT_MS,
+                    "fetch.error.backoff.ms": FETCH_WAIT_MS,
+                },
+            )
+            self._consumer.assign([TopicPartition(self.topic, 0, self._position)])
+        return self._consumer
 
     def read(self) -> list[tuple[str, bytes]]:
         """Give what has come since the last call, up to the end as of now; see ``Models.read``.
@@ -53,7 +61,14 @@ class ConfluentModels:
         passes them. Raises ``ServerUnavailable`` if the broker does not answer.
         """
         try:
-            marks = self._consumer.get_watermark_offsets(self._where, timeout=ASK_SECONDS)
+            return self._read()
+        except ServerUnavailable:
+            self.close()  # it can hold for ever to what it learnt of a broker that had just started
+            raise
+
+    def _read(self) -> list[tuple[str, bytes]]:
+        try:
+            marks = self._reader().get_watermark_offsets(self._where, timeout=ASK_SECONDS)
         except KafkaException as error:
             raise translated(error, f"topic {self.topic}") from error
         if marks is None:
@@ -79,8 +94,9 @@ class ConfluentModels:
                 )
 
     def _take(self) -> None:
-        first = self._consumer.poll(FETCH_WAIT_MS / 1000)
-        messages: list[Any] = [] if first is None else [first, *self._consumer.consume(MAX_RECORDS, 0)]
+        reader = self._reader()
+        first = reader.poll(FETCH_WAIT_MS / 1000)
+        messages: list[Any] = [] if first is None else [first, *reader.consume(MAX_RECORDS, 0)]
         for message in messages:
             error, key, value, offset = message.error(), message.key(), message.value(), message.offset() or 0
             if error is None:
@@ -96,4 +112,6 @@ class ConfluentModels:
 
     def close(self) -> None:
         """Stop reading."""
-        self._consumer.close()
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.close()

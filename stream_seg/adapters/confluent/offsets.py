@@ -82,8 +82,10 @@ class ConfluentOffsets:
         try:
             found: tuple[int, int] | None = self._asked().get_watermark_offsets(where, timeout=ASK_SECONDS)
         except KafkaException as error:
+            self.close()  # it can hold for ever to what it learnt of a broker that had just started
             raise translated(error, f"topic {self._topic}") from error
         if found is None:
+            self.close()
             raise ServerUnavailable(f"topic {self._topic}: Kafka does not answer: wait until it is back")
         return found
 
