@@ -137,7 +137,8 @@ class Hand:
         return int(status)
 
     def dismiss(self, timeout_s: float = PATIENCE_S) -> int:
-        """End it in order (SIGTERM); its exit status."""
+        """End it in order (SIGTERM), once it can; its exit status."""
+        self.look_for(lambda m: m["what"] == "begun", timeout_s)
         self.signal(signal.SIGTERM)
         return self.wait_end(timeout_s)
 
@@ -187,6 +188,7 @@ def _run(duty: Duty, pipe: Connection) -> None:
             pipe.send(message)
 
     tell: Tell = send
+    tell({"what": "begun", "at": time.monotonic()})
     status = work(duty, tell)
     pipe.close()
     os._exit(status)  # as a killed one would: no waiting for clients' threads
