@@ -12,7 +12,7 @@ from consumers.bench.figures import Share
 from consumers.bench.living import labelled
 from consumers.bench.warm import compile_kernels
 from consumers.bench.watching import Call, timed
-from stream_seg.adapters.redis import RedisStore
+from stream_seg.adapters.redis import RedisStore, batches
 from stream_seg.engine import partition
 from stream_seg.engine.committer import Committer
 from stream_seg.engine.minter import Minter
@@ -37,7 +37,8 @@ _PARTS: Final[tuple[tuple[str, object, str], ...]] = (
     ("label and transition records", Committer, "_columns"),
     ("report, and its sample", Reporter, "drawn"),
     ("minter: check the model", Minter, "check"),
-    (f"{_COMMITTER}stage", RedisStore, "stage"),
+    (f"{_COMMITTER}pack", batches, "stage_calls"),
+    (f"{_COMMITTER}stage", batches, "stage"),
     (f"{_COMMITTER}produce", None, "sending.send"),
     (f"{_COMMITTER}transaction, produce apart", None, "log._transact"),
     (f"{_COMMITTER}apply", RedisStore, "apply"),
