@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from stream_seg.adapters.confluent.connection import open_consumer
 from stream_seg.adapters.confluent.membership import GroupToken, committed_of
+from stream_seg.adapters.confluent.offsets import watermarks
 from stream_seg.adapters.confluent.refusals import translated
 from stream_seg.engine.ports import Committed, Membership
 from stream_seg.errors import ServerUnavailable
@@ -61,21 +62,11 @@ class ConfluentHistory:
 
     def begins(self, partitions: Sequence[int]) -> dict[int, int]:
         """The first offsets the topic still holds."""
-        return {partition: self._watermarks(partition)[0] for partition in partitions}
+        return {partition: watermarks(self._consumer, self.topic, partition)[0] for partition in partitions}
 
     def ends(self, partitions: Sequence[int]) -> dict[int, int]:
         """The offsets after the last stable records, transaction markers included."""
-        return {partition: self._watermarks(partition)[1] for partition in partitions}
-
-    def _watermarks(self, partition: int) -> tuple[int, int]:
-        where = TopicPartition(self.topic, partition)
-        try:
-            found: tuple[int, int] | None = self._consumer.get_watermark_offsets(where, timeout=ASK_SECONDS)
-        except KafkaException as error:
-            raise translated(error, f"topic {self.topic}") from error
-        if found is None:
-            raise ServerUnavailable(f"topic {self.topic}: Kafka does not answer: wait until it is back")
-        return found
+        return {partition: watermarks(self._consumer, self.topic, partition)[1] for partition in partitions}
 
     def seek(self, partition: int, next_offset: int) -> None:
         """Read on from there."""

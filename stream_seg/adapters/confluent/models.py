@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from stream_seg.adapters.confluent.connection import open_consumer
+from stream_seg.adapters.confluent.offsets import watermarks
 from stream_seg.adapters.confluent.refusals import translated
 from stream_seg.errors import ServerUnavailable, StateError
 from stream_seg.settings.servers import KafkaSettings
 
 __all__ = ["ConfluentModels"]
 
-ASK_SECONDS: Final = 5.0
 # The end is reached once a fetch has come back empty; how long that waits is how long a read takes.
 FETCH_WAIT_MS: Final = 20
 MAX_RECORDS: Final = 5_000
@@ -29,7 +29,6 @@ class ConfluentModels:
         """Connect; raises what :func:`~stream_seg.adapters.confluent.connection.open_consumer` does."""
         self.topic = topic
         self._settings, self._start_timeout_s = settings, start_timeout_s
-        self._where = TopicPartition(topic, 0, 0)
         self._position = 0
         self._found: list[tuple[str, bytes]] = []
         self._consumer: Consumer | None = None
@@ -67,17 +66,12 @@ class ConfluentModels:
             raise
 
     def _read(self) -> list[tuple[str, bytes]]:
-        try:
-            marks = self._reader().get_watermark_offsets(self._where, timeout=ASK_SECONDS)
-        except KafkaException as error:
-            raise translated(error, f"topic {self.topic}") from error
-        if marks is None:
-            raise ServerUnavailable(f"topic {self.topic}: Kafka does not answer: wait until it is back")
-        if self._position > marks[1]:
+        _, end = watermarks(self._reader(), self.topic, 0)
+        if self._position > end:
             raise StateError(
                 f"topic {self.topic} ends before what was read of it: it was made anew; start again"
             )
-        self._read_to(marks[1])
+        self._read_to(end)
         found, self._found = self._found, []
         return found
 

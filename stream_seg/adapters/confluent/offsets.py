@@ -15,7 +15,7 @@ from stream_seg.engine.ports import Committed
 from stream_seg.errors import ServerUnavailable
 from stream_seg.settings.servers import KafkaSettings
 
-__all__ = ["ConfluentOffsets"]
+__all__ = ["ConfluentOffsets", "watermarks"]
 
 ASK_SECONDS: Final = 5.0
 
@@ -78,19 +78,30 @@ class ConfluentOffsets:
         return {partition: self._marks(partition)[1] for partition in partitions}
 
     def _marks(self, partition: int) -> tuple[int, int]:
-        where = TopicPartition(self._topic, partition)
         try:
-            found: tuple[int, int] | None = self._asked().get_watermark_offsets(where, timeout=ASK_SECONDS)
-        except KafkaException as error:
+            return watermarks(self._asked(), self._topic, partition)
+        except ServerUnavailable:
             self.close()  # it can hold for ever to what it learnt of a broker that had just started
-            raise translated(error, f"topic {self._topic}") from error
-        if found is None:
-            self.close()
-            raise ServerUnavailable(f"topic {self._topic}: Kafka does not answer: wait until it is back")
-        return found
+            raise
 
     def close(self) -> None:
         """End the connection."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             consumer.close()
+
+
+def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
+    """Give the first offset that is held, and the one after the last that is stable.
+
+    Raises ``ServerUnavailable`` if the broker does not answer.
+    """
+    try:
+        found: tuple[int, int] | None = consumer.get_watermark_offsets(
+            TopicPartition(topic, partition), timeout=ASK_SECONDS
+        )
+    except KafkaException as error:
+        raise translated(error, f"topic {topic}") from error
+    if found is None:
+        raise ServerUnavailable(f"topic {topic}: Kafka does not answer: wait until it is back")
+    return found
