@@ -169,8 +169,9 @@ def _sets(state: State, which: NDArray[np.int64]) -> list[Texts]:
         counts = aggregates.slots[which, slot]
         row, within = taken_places(which, counts)
         tokens = aggregates.sets[row, place, within]
-        end = np.cumsum(counts.astype(np.int64)) * tokens.itemsize
-        columns.append(Texts(tokens.view(np.uint8), np.r_[0, end[:-1]][: len(end)], end))
+        length = counts.astype(np.int64) * tokens.itemsize
+        end = np.cumsum(length)
+        columns.append(Texts(tokens.view(np.uint8), end - length, end))
     return columns
 
 

@@ -35,8 +35,9 @@ class Texts(Sequence["bytes | None"]):
     @classmethod
     def of(cls, texts: Sequence[bytes]) -> Self:
         """Texts as they are."""
-        end = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
-        return cls(np.frombuffer(b"".join(texts), np.uint8), np.r_[0, end[:-1]][: len(texts)], end)
+        length = np.fromiter(map(len, texts), np.int64, len(texts))
+        end = np.cumsum(length)
+        return cls(np.frombuffer(b"".join(texts), np.uint8), end - length, end)
 
     @classmethod
     def utf8(cls, texts: Sequence[str]) -> Self:
